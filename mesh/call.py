@@ -1,0 +1,102 @@
+"""The one shape of a call and the one shape of a layer.
+
+`Handler = Call → Awaitable[Reply]`, `Layer = Handler → Handler`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import reduce
+from typing import Any, Protocol
+
+from mesh.errors import NO_INFO
+
+
+class Level(Enum):
+    """What happens when a call is made twice; google.protobuf.MethodOptions.IdempotencyLevel by its names."""
+
+    UNKNOWN = "IDEMPOTENCY_UNKNOWN"
+    NO_SIDE_EFFECTS = "NO_SIDE_EFFECTS"
+    IDEMPOTENT = "IDEMPOTENT"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of a service, as its `.proto` names it."""
+
+    path: str
+    request: type
+    reply: type
+    level: Level
+
+    @property
+    def service(self) -> str:
+        return self.path.split("/")[1]
+
+    @property
+    def name(self) -> str:
+        return self.path.rsplit("/", 1)[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call, immutable: a layer that changes something hands on a copy.
+
+    Attributes:
+        message: the request.
+        timeout: seconds the caller grants from now on; the deadline layer turns it into `deadline`.
+        deadline: seconds of the clock by which the answer must be there.
+        metadata: what travels beside the message.
+        scope: opaque; calls of different scopes never share an answer or a key.
+        request_id: names the request in events, logs and traces.
+        attempt: 1 for the first, counted by the retry layer.
+        avoid: addresses that this call has already tried.
+    """
+
+    method: Method
+    message: Any
+    timeout: float
+    deadline: float = float("inf")
+    metadata: Mapping[str, str] = NO_INFO
+    scope: str = ""
+    request_id: str = ""
+    attempt: int = 1
+    avoid: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: the message, the trailing metadata, and the address that gave it."""
+
+    message: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    endpoint: str = ""
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+Layer = Callable[[Handler], Handler]
+
+
+def stack(*layers: Layer) -> Layer:
+    """One layer out of several, the first named outermost."""
+    return lambda innermost: reduce(lambda handler, layer: layer(handler), reversed(layers), innermost)
+
+
+class Service(Protocol):
+    """A service's base class as betterproto2 and grpclib generate it."""
+
+    def __mapping__(self) -> Mapping[str, Any]: ...
+
+
+def methods_of(service: type[Service], levels: Mapping[str, str]) -> dict[str, Method]:
+    """The unary methods of a generated service by name, with types from the generated code and levels from the table.
+
+    Raises:
+        KeyError: the table lacks a method.
+    """
+    methods = (
+        Method(path, handler.request_type, handler.reply_type, Level(levels[path]))
+        for path, handler in service().__mapping__().items()
+        if not handler.cardinality.server_streaming and not handler.cardinality.client_streaming
+    )
+    return {method.name: method for method in methods}

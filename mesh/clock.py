@@ -1,0 +1,35 @@
+"""Time as a parameter: nothing else in `mesh` reads a clock or sleeps."""
+
+import asyncio
+import time
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Seconds that only go forward."""
+
+    def now(self) -> float:
+        """Seconds from some fixed moment."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Returns once so many seconds have passed."""
+        ...
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Raises TimeoutError out of its block once so many seconds have passed."""
+        ...
+
+
+class SystemClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds)

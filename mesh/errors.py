@@ -1,0 +1,121 @@
+"""What a call can end in besides a reply.
+
+Two questions decide what may be repeated: was the request sent, and was it answered?
+`Rejected` was never sent, `Lost` was sent and got no answer, `RemoteError` is an answer.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from mesh.status import Status
+
+NO_INFO: Mapping[str, str] = MappingProxyType({})
+
+
+class MeshError(Exception):
+    """The root.
+
+    Attributes:
+        reason: short, in snake_case, for events, metrics and `Proxy-Status`.
+        maybe_done: true once any attempt of the call was lost or timed out: the far side may have acted.
+    """
+
+    reason = "mesh_error"
+
+    def __init__(self, message: str, *, maybe_done: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_done = maybe_done
+
+
+class Rejected(MeshError):
+    """Never sent, so it may always be repeated.
+
+    Attributes:
+        retry_after: seconds until a new try may fare better, where that is known.
+    """
+
+    reason = "rejected"
+
+    def __init__(self, message: str, *, maybe_done: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(message, maybe_done=maybe_done)
+        self.retry_after = retry_after
+
+
+class CircuitOpen(Rejected):
+    """The endpoint's breaker lets nothing through at present."""
+
+    reason = "circuit_open"
+
+
+class Overloaded(Rejected):
+    """No permit was free."""
+
+    reason = "overloaded"
+
+
+class NoEndpoint(Rejected):
+    """Nobody is known who could answer."""
+
+    reason = "no_endpoint"
+
+
+class Unreachable(Rejected):
+    """No connection could be made."""
+
+    reason = "unreachable"
+
+
+class DeadlineExceeded(MeshError):
+    """The caller's time is over."""
+
+    reason = "deadline_exceeded"
+
+
+class Lost(MeshError):
+    """Sent, and no answer came: the link broke or the attempt's time ran out."""
+
+    reason = "lost"
+
+    def __init__(self, message: str, *, reason: str = "lost") -> None:
+        super().__init__(message, maybe_done=True)
+        self.reason = reason
+
+
+class Violation(NamedTuple):
+    """One field that the far side did not accept; as google.rpc.BadRequest.FieldViolation."""
+
+    field: str
+    message: str
+
+
+class RemoteError(MeshError):
+    """The far side answered with a status other than OK.
+
+    Attributes:
+        status: the gRPC status.
+        message: the far side's text.
+        code: google.rpc.ErrorInfo.reason, or "" where none was given.
+        info: google.rpc.ErrorInfo.metadata.
+        violations: the fields it did not accept.
+    """
+
+    def __init__(
+        self,
+        status: Status,
+        message: str,
+        *,
+        code: str = "",
+        info: Mapping[str, str] = NO_INFO,
+        violations: tuple[Violation, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.info = info
+        self.violations = violations
+
+    @property
+    def reason(self) -> str:  # type: ignore[override]  # here it follows from the status
+        return f"status_{self.status.name.lower()}"

@@ -1,0 +1,178 @@
+"""What the mesh did and why, told to whoever listens: metrics, traces and logs are listeners, never imports.
+
+Events carry method paths, addresses, counts and reasons; never a message, so never patient data.
+Listeners are called in the task of the call, at once, and must be quick.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from traceback import extract_tb
+from typing import Any
+
+log = logging.getLogger("mesh.events")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """The root. Two events are never equal: each is one moment."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttemptStarted(Event):
+    """One attempt leaves for an endpoint. What a listener adds to `metadata` travels with it."""
+
+    method: str
+    request_id: str
+    endpoint: str
+    number: int
+    metadata: MutableMapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttemptEnded(Event):
+    """The same attempt is over. `outcome` is "ok", "cancelled" or the error's reason."""
+
+    started: AttemptStarted
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Retried(Event):
+    """Another attempt follows after `delay` seconds."""
+
+    method: str
+    request_id: str
+    number: int
+    outcome: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NotRetried(Event):
+    """A failed call is given up, and why."""
+
+    method: str
+    request_id: str
+    number: int
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen(Event):
+    """The balancer took an endpoint out of so many that were available."""
+
+    method: str
+    request_id: str
+    endpoint: str
+    available: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NobodyToAsk(Event):
+    """The balancer found no endpoint available."""
+
+    method: str
+    request_id: str
+    known: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BreakerChanged(Event):
+    """An endpoint's breaker went from one state to another."""
+
+    service: str
+    endpoint: str
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbeChanged(Event):
+    """An endpoint answers its probes otherwise than before: serving, not_serving, unreachable."""
+
+    service: str
+    endpoint: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EndpointsChanged(Event):
+    """A service's endpoints came or went."""
+
+    service: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegistryChanged(Event):
+    """A registry became reachable or unreachable for this process."""
+
+    registry: str
+    reachable: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServerStarted(Event):
+    """A server begins to handle a call."""
+
+    method: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServerEnded(Event):
+    """The same call is handled. `failure` is None, or where an unexpected exception came from, without its text."""
+
+    started: ServerStarted
+    status: str
+    code: str
+    seconds: float
+    failure: str | None
+
+
+Listener = Callable[[Any], None]
+
+
+class Events:
+    """Hands each event to every listener, in the order in which they subscribed."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Listener, ...] = ()
+
+    def subscribe(self, listener: Listener) -> None:
+        self._listeners = (*self._listeners, listener)
+
+    @contextmanager
+    def subscribed(self, listener: Listener) -> Iterator[None]:
+        """Listens within the block only."""
+        self.subscribe(listener)
+        try:
+            yield
+        finally:
+            self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+    def emit(self, event: Event) -> None:
+        """A listener that fails is named in the log and harms neither the call nor the other listeners."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001  # a listener's fault must not become the caller's
+                log.error("a listener failed on %s: %s", type(event).__name__, whence(error))  # noqa: TRY400
+
+
+def whence(error: BaseException) -> str:
+    """An exception by type and place. Its text may hold what a client sent, so it is never told."""
+    frames = extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

@@ -1,0 +1,3 @@
+"""The one version: the command, OpenAPI, `/health` and the package metadata all show it."""
+
+__version__ = "0.1.0"

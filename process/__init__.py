@@ -1,0 +1,1 @@
+"""What every process of the clinic does: read its settings once, run until told to stop, end in time."""
