@@ -57,7 +57,7 @@ class Call:
     message: Any
     timeout: float
     deadline: float = float("inf")
-    metadata: Mapping[str, str] = NO_INFO
+    metadata: Mapping[str, str] = field(default_factory=lambda: NO_INFO)
     scope: str = ""
     request_id: str = ""
     attempt: int = 1

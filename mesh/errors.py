@@ -13,12 +13,17 @@ from mesh.status import Status
 NO_INFO: Mapping[str, str] = MappingProxyType({})
 
 
+class Unreadable(Exception):
+    """A codec raises this for bytes that are not the message they should be; its text names no value."""
+
+
 class MeshError(Exception):
     """The root.
 
     Attributes:
         reason: short, in snake_case, for events, metrics and `Proxy-Status`.
         maybe_done: true once any attempt of the call was lost or timed out: the far side may have acted.
+        endpoint: the address that the last attempt went to, "" where there was none.
     """
 
     reason = "mesh_error"
@@ -26,6 +31,7 @@ class MeshError(Exception):
     def __init__(self, message: str, *, maybe_done: bool = False) -> None:
         super().__init__(message)
         self.maybe_done = maybe_done
+        self.endpoint = ""
 
 
 class Rejected(MeshError):

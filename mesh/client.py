@@ -1,0 +1,106 @@
+"""Calls a service: builds the stack of layers around its endpoints."""
+
+from collections.abc import Mapping
+from random import Random, SystemRandom
+from types import TracebackType
+from typing import Any, Self
+
+from grpclib.encoding.base import CodecBase
+from grpclib.encoding.proto import ProtoCodec
+
+from mesh.call import Call, Method, Reply, stack
+from mesh.clock import Clock, SystemClock
+from mesh.endpoints import Endpoint, EndpointState, Pool, Source
+from mesh.errors import NO_INFO
+from mesh.events import Events
+from mesh.layers.balance import balance
+from mesh.layers.deadline import deadline
+from mesh.layers.retry import retry
+from mesh.policy import Policy
+
+
+class ServiceClient:
+    """One service, however many endpoints it has at the moment, while its block is entered.
+
+    Args:
+        service: the name under which its endpoints register.
+        methods: what may be called, by name (`mesh.call.methods_of`).
+        source: where the endpoints come from: `Leases`, `Static`.
+        codec: turns messages into bytes and back; by default as betterproto2 does it.
+        policy: what a call may cost and repeat.
+        clock, rng: time and chance, for tests to turn.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        methods: Mapping[str, Method],
+        source: Source,
+        events: Events,
+        codec: CodecBase | None = None,
+        policy: Policy | None = None,
+        clock: Clock | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        policy, clock, rng = policy or Policy(), clock or SystemClock(), rng or SystemRandom()
+        wire = codec or ProtoCodec()
+        self.service, self._methods = service, methods
+
+        def endpoint(address: str) -> Endpoint:
+            return Endpoint(service, address, policy, wire, clock, rng, events)
+
+        self._pool = Pool(service, source, endpoint, policy.probe_interval, clock, events)
+        # Outermost first. The deadline is stamped once, so that all attempts share it; retry lies above
+        # balance, so that each attempt may go elsewhere; breaker and attempt timeout lie inside each endpoint.
+        layers = stack(deadline(policy.answer_reserve, clock), retry(policy, clock, rng, events))
+        self._handler = layers(balance(service, self._pool, rng, events))
+
+    async def __aenter__(self) -> Self:
+        await self._pool.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._pool.__aexit__(kind, error, trace)
+
+    async def call(
+        self,
+        method: str,
+        message: Any,
+        *,
+        timeout: float,
+        metadata: Mapping[str, str] = NO_INFO,
+        scope: str = "",
+        request_id: str = "",
+    ) -> Reply:
+        """Makes a call and returns its reply.
+
+        Args:
+            method: its name, such as "GetPatientRecord".
+            message: the request, of the method's own type.
+            timeout: seconds until the caller must have answered its own caller.
+            metadata: travels beside the message; values are printable ASCII.
+            scope: opaque; calls of different scopes never share anything.
+            request_id: names the request in events, logs and traces.
+
+        Raises:
+            KeyError: the service has no such method.
+            ValueError: the codec does not take the message.
+            MeshError: see mesh.errors.
+        """
+        return await self._handler(
+            Call(
+                method=self._methods[method],
+                message=message,
+                timeout=timeout,
+                metadata=metadata,
+                scope=scope,
+                request_id=request_id,
+            )
+        )
+
+    def endpoints(self) -> list[EndpointState]:
+        """What this process knows of each endpoint now."""
+        return [endpoint.state() for endpoint in self._pool.known()]

@@ -1,0 +1,127 @@
+"""When a breaker opens, lets one trial through, and closes. Time and randomness come in; the state is here alone.
+
+closed ──too many failures──▶ open ──its time is over, or a probe succeeds──▶ half-open
+   ▲                            ▲                                                │
+   │                            └────────────── the trial fails ─────────────────┤
+   └───────────────────────────────────────────── the trial succeeds ────────────┘
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+
+from mesh.policy import CircuitPolicy
+
+
+class Outcome(Enum):
+    """What a permit was used for."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNDECIDED = "undecided"  # cancelled, or ended for reasons that say nothing about the endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to make one call. It belongs to the state in which it was given."""
+
+    generation: int
+    trial: bool
+
+
+@dataclass(slots=True)
+class Circuit:
+    """The state of one breaker.
+
+    Attributes:
+        state: "closed", "open" or "half-open".
+        reason: why it is in this state.
+        until: the moment at which an open circuit lets a trial through.
+    """
+
+    policy: CircuitPolicy
+    rng: Random
+    state: str = "closed"
+    reason: str = "new"
+    until: float = 0.0
+    _generation: int = 0
+    _openings: int = 0
+    _in_a_row: int = 0
+    _trial_since: float | None = None
+    _recent: deque[tuple[float, bool]] = field(default_factory=deque)
+
+    def permits(self, now: float) -> bool:
+        """Would a call be let through now?"""
+        if self.state == "closed":
+            return True
+        if self.state == "open":
+            return now >= self.until
+        return self._trial_since is None or now - self._trial_since >= self.policy.trial_limit
+
+    def acquire(self, now: float) -> Permit | None:
+        """A permit, or None. While half-open there is one permit at a time."""
+        if not self.permits(now):
+            return None
+        if self.state == "open":
+            self._become("half-open", "its time is over")
+        if self.state == "half-open":
+            # A trial that outlived its limit loses its say along with its place.
+            self._generation += self._trial_since is not None
+            self._trial_since = now
+        return Permit(self._generation, trial=self.state == "half-open")
+
+    def settle(self, permit: Permit, outcome: Outcome, now: float) -> None:
+        """Gives a permit back. A result from an earlier state no longer counts."""
+        if permit.generation != self._generation:
+            return
+        if permit.trial:
+            self._trial_since = None
+        if outcome is Outcome.SUCCEEDED:
+            self._succeeded(permit, now)
+        elif outcome is Outcome.FAILED:
+            self._failed(permit, now)
+
+    def probed_well(self) -> None:
+        """A health probe succeeded: an open circuit need not wait any longer for its trial."""
+        if self.state == "open":
+            self._become("half-open", "a probe succeeded")
+
+    def _succeeded(self, permit: Permit, now: float) -> None:
+        if permit.trial:
+            self._openings = 0
+            self._become("closed", "the trial succeeded")
+            return
+        self._in_a_row = 0
+        self._remember(now, failed=False)
+
+    def _failed(self, permit: Permit, now: float) -> None:
+        if permit.trial:
+            self._open(now, "the trial failed")
+            return
+        self._in_a_row += 1
+        self._remember(now, failed=True)
+        if self._in_a_row >= self.policy.in_a_row:
+            self._open(now, f"{self._in_a_row} failures in a row")
+            return
+        failures, calls = sum(failed for _, failed in self._recent), len(self._recent)
+        if calls >= self.policy.minimum and failures >= self.policy.share * calls:
+            self._open(now, f"{failures} of the last {calls} calls failed")
+
+    def _remember(self, now: float, *, failed: bool) -> None:
+        self._recent.append((now, failed))
+        while self._recent[0][0] < now - self.policy.window:
+            self._recent.popleft()
+
+    def _open(self, now: float, reason: str) -> None:
+        wait = min(self.policy.open_cap, self.policy.open_for * 2.0 ** min(self._openings, 30))
+        self._openings += 1
+        self.until = now + wait * self.rng.uniform(0.8, 1.2)
+        self._become("open", reason)
+
+    def _become(self, state: str, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self._generation += 1
+        self._in_a_row = 0
+        self._trial_since = None
+        self._recent.clear()

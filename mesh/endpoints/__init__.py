@@ -1,0 +1,7 @@
+"""Who could answer, and are they well: where addresses come from, what is known of each, and the probes."""
+
+from mesh.endpoints.endpoint import Endpoint, EndpointState
+from mesh.endpoints.pool import Pool
+from mesh.endpoints.sources import Leases, Source, Static
+
+__all__ = ["Endpoint", "EndpointState", "Leases", "Pool", "Source", "Static"]

@@ -1,0 +1,101 @@
+"""The endpoints of one service: follows where they are, and probes each of them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from mesh.clock import Clock
+from mesh.endpoints.endpoint import Endpoint
+from mesh.endpoints.sources import Source
+from mesh.events import EndpointsChanged, Events
+
+
+class Pool:
+    """Kept while its block is entered.
+
+    An endpoint that its source no longer names is probed at once and leaves unless it says that it
+    serves: a registry that restarted or lost a lease takes nobody away who is at work, and one that
+    withdrew has said NOT_SERVING before.
+
+    Args:
+        make: makes an endpoint from its address.
+        interval: seconds between probes of an endpoint.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        source: Source,
+        make: Callable[[str], Endpoint],
+        interval: float,
+        clock: Clock,
+        events: Events,
+    ) -> None:
+        self._service, self._source, self._make = service, source, make
+        self._interval, self._clock, self._events = interval, clock, events
+        self._endpoints: dict[str, Endpoint] = {}
+        self._named: frozenset[str] = frozenset()
+        self._probing: dict[str, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup
+
+    async def __aenter__(self) -> Self:
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        self._following = self._tasks.create_task(
+            self._source.follow(self._service, self._tell, self._clock, self._events)
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in (self._following, *self._probing.values()):
+            task.cancel()
+        try:
+            await self._tasks.__aexit__(kind, error, trace)
+        finally:
+            for endpoint in self._endpoints.values():
+                endpoint.close()
+
+    def known(self) -> Sequence[Endpoint]:
+        """Every endpoint, available or not."""
+        return list(self._endpoints.values())
+
+    def retry_after(self) -> float:
+        """Seconds until one of them may be available again: an open breaker's time, else the next probe's."""
+        opening = [endpoint.breaker.opens_in for endpoint in self._endpoints.values() if endpoint.well]
+        return min(opening, default=self._interval)
+
+    def _tell(self, addresses: frozenset[str]) -> None:
+        added = addresses - self._endpoints.keys()
+        removed = self._named - addresses
+        self._named = addresses
+        for address in sorted(added):
+            self._endpoints[address] = self._make(address)
+            self._probe_again(address)
+        for address in removed:
+            self._probe_again(address)
+        if added:
+            self._events.emit(EndpointsChanged(self._service, tuple(sorted(added)), (), "named"))
+
+    def _probe_again(self, address: str) -> None:
+        if address in self._probing:
+            self._probing[address].cancel()
+        self._probing[address] = self._tasks.create_task(self._keep_probing(address))
+
+    async def _keep_probing(self, address: str) -> None:
+        endpoint = self._endpoints[address]
+        while True:
+            began = self._clock.now()
+            await endpoint.probe()
+            if address not in self._named and not endpoint.well:
+                self._drop(endpoint)
+                return
+            await self._clock.sleep(max(0.0, began + self._interval - self._clock.now()))
+
+    def _drop(self, endpoint: Endpoint) -> None:
+        del self._endpoints[endpoint.address]
+        del self._probing[endpoint.address]
+        endpoint.close()
+        self._events.emit(EndpointsChanged(self._service, (), (endpoint.address,), "no longer named and not serving"))
