@@ -1,0 +1,1 @@
+"""Many rows through the REST API, as any client would write them: bounded, repeatable, told about."""

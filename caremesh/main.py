@@ -1,0 +1,95 @@
+"""The `caremesh` command: a table of names; a command's module is imported only when it is called."""
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from caremesh.terminal import complain, say
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line of the table: the module that does it and what `caremesh --help` says of it."""
+
+    module: str
+    summary: str
+
+
+class CommandModule(Protocol):
+    """What the table expects of a command's module; its docstring is the command's description."""
+
+    __doc__: str | None
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Does it; the result is the exit code."""
+
+
+COMMANDS = {
+    "up": Command("caremesh.up.command", "start the clinic on this machine and keep it running until Ctrl-C"),
+    "demo": Command("caremesh.demo", "fill it with a small made-up clinic; the same seed, the same clinic"),
+    "import-synthea": Command("caremesh.import_synthea", "fill it with a Synthea folder of CSV files"),
+    "doctor": Command("caremesh.doctor.command", "look for what is wrong here and say how to mend it"),
+}
+
+EXAMPLES = """\
+a first visit:
+  caremesh up                          in one terminal; prints addresses and three commands to paste
+  caremesh demo                        in another; then open http://127.0.0.1:8080/docs
+  caremesh import-synthea FOLDER       thousands of real-looking rows; run it again to resume, nothing comes twice
+  caremesh doctor                      when something does not work
+
+what runs, how many of each and where: caremesh.toml
+exit codes: 0 done, 1 something failed, 2 wrong usage or configuration, 130 interrupted
+`caremesh COMMAND --help` tells more about one command."""
+
+
+def help_text() -> str:
+    """What `caremesh --help` prints."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}} {command.summary}" for name, command in COMMANDS.items()]
+    usage = "usage: caremesh COMMAND [options]\n       caremesh --help | --version"
+    return "\n".join([usage, "", "A clinic's backend on one machine.", "", "commands:", *lines, "", EXAMPLES])
+
+
+def unknown(name: str) -> int:
+    """Names the command that may have been meant; returns the exit code of wrong usage."""
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"Did you mean `caremesh {close[0]}`?" if close else f"There are: {', '.join(COMMANDS)}."
+    complain(f"caremesh: there is no command {name!r}. {hint} `caremesh --help` tells more.")
+    return 2
+
+
+def dispatch(name: str, rest: Sequence[str]) -> int:
+    """Imports the command, reads its arguments, runs it."""
+    module = cast("CommandModule", importlib.import_module(COMMANDS[name].module))
+    parser = argparse.ArgumentParser(
+        prog=f"caremesh {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.configure(parser)
+    return module.run(parser.parse_args(rest))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `caremesh` with these arguments (the process's own by default); returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    match arguments:
+        case [] | ["-h" | "--help" | "help"]:
+            say(help_text())
+            return 0 if arguments else 2
+        case ["--version" | "-V"]:
+            from mesh.version import __version__  # not at the top: importing `mesh` costs more than all of this module
+
+            say(f"caremesh {__version__}")
+            return 0
+        case ["help", str(name)] if name in COMMANDS:
+            return dispatch(name, ["--help"])
+        case [str(name), *rest] if name in COMMANDS:
+            return dispatch(name, rest)
+    return unknown(arguments[0])

@@ -1,0 +1,1 @@
+"""A Synthea folder of CSV files, read strictly and turned into rows for the REST API."""

@@ -1,0 +1,1 @@
+"""`caremesh up`: starts the processes of caremesh.toml, keeps them running, stops them in order."""

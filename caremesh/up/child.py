@@ -1,0 +1,137 @@
+"""One process that is kept running: started, read, waited for, started again."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from caremesh.up.plan import Spec
+from mesh.decide.backoff import full_jitter
+
+HEALTHY = 10.0  # seconds; who ran so long begins again with the shortest wait
+AT_LEAST = 0.1  # seconds before a start, so that what dies at once does not spin
+LINE = 65536  # bytes; a longer line is shown in pieces
+LAST_WORDS = 0.3  # seconds to read what is left in the pipe of a process that has ended
+REFUSED = 2  # the exit code of a process that does not take its settings
+
+Say = Callable[..., None]  # (name, text, colour="")
+
+
+@dataclass
+class Inherited:
+    """What each child inherits: the pipe that tells it of the supervisor's end, and the lock on the data."""
+
+    parent_fd: int
+    lock_fd: int
+
+
+class Child:
+    """Keeps one process running until `stop`; `changed` is called whenever it starts or ends."""
+
+    def __init__(self, spec: Spec, inherited: Inherited, say: Say, changed: Callable[[], object], rng: Random) -> None:
+        self.spec = spec
+        self.pid: int | None = None
+        self.starts = 0
+        self.refused = asyncio.Event()  # it ended at once, for its settings: starting again is no use
+        self._inherited, self._say, self._changed, self._rng = inherited, say, changed, rng
+        self._stop = asyncio.Event()
+        self._grace = 0.0
+
+    def stop(self, grace: float) -> None:
+        """Ends it: SIGTERM, and SIGKILL after `grace` seconds. A second call may shorten the grace."""
+        self._grace = grace
+        self._stop.set()
+
+    def kill(self) -> None:
+        """Ends it now, with all that it started."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    async def keep(self) -> None:
+        """Runs it again and again, until it was told to stop and has ended."""
+        failures = 0
+        while not self._stop.is_set():
+            began = time.monotonic()
+            ending = await self._run()
+            if self._stop.is_set():
+                return
+            failures = 1 if time.monotonic() - began >= HEALTHY else failures + 1
+            wait = AT_LEAST + full_jitter(failures, 0.5, 30.0, self._rng)
+            self._say(self.spec.name, f"{ending}; starting it again in {wait:.1f} s", "red")
+            await _either(self._stop, wait)
+
+    async def _run(self) -> str:
+        """Runs it once; says how it ended."""
+        try:
+            process = await self._start()
+        except OSError as error:
+            return f"could not be started ({error.strerror})"
+        reading = asyncio.create_task(self._read(process))
+        try:
+            code = await self._wait(process)
+        finally:
+            self.kill()  # what it started, too
+            self.pid = None
+            self._changed()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(reading, LAST_WORDS)
+        if code == REFUSED and self.starts == 1:
+            self.refused.set()
+        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    async def _start(self) -> Process:
+        environment = {**self.spec.environment, "CAREMESH_PARENT_FD": str(self._inherited.parent_fd)}
+        process = await asyncio.create_subprocess_exec(
+            *self.spec.command,
+            env=environment,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            start_new_session=True,  # so that Ctrl-C reaches the supervisor alone
+            pass_fds=(self._inherited.parent_fd, self._inherited.lock_fd),
+        )
+        self.pid, self.starts = process.pid, self.starts + 1
+        self._changed()
+        return process
+
+    async def _wait(self, process: Process) -> int:
+        ended, told = asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                await self._end(process, ended)
+            return await ended
+        finally:
+            told.cancel()
+            ended.cancel()
+
+    async def _end(self, process: Process, ended: "asyncio.Future[int]") -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await asyncio.wait({ended}, timeout=self._grace)
+        if not ended.done():
+            self._say(self.spec.name, f"did not end within {self._grace:.1f} s; killed", "yellow")
+            self.kill()
+
+    async def _read(self, process: Process) -> None:
+        assert process.stdout is not None  # noqa: S101  # PIPE was asked for
+        rest = b""
+        while chunk := await process.stdout.read(LINE):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > LINE:
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                self._say(self.spec.name, line.decode(errors="replace"))
+        if rest:
+            self._say(self.spec.name, rest.decode(errors="replace"))
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

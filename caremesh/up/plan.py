@@ -1,0 +1,104 @@
+"""From caremesh.toml to what is started: one Spec a process, its port reserved, its environment complete."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from caremesh.config import KINDS, OWNED, Config, Kind
+from caremesh.up.ports import HOST, Ports
+
+_DATABASES = ("records", "prescriptions")
+# One value for all processes would be wrong for all but one.
+_PER_KIND = ("CAREMESH_DATABASE", "CAREMESH_ADVERTISE")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A process to keep running."""
+
+    name: str
+    kind: str
+    command: tuple[str, ...]
+    port: int
+    environment: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"{HOST}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of them in the order of starting, and what is worth saying before."""
+
+    specs: tuple[Spec, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def environments(self) -> dict[str, Mapping[str, str]]:
+        """The environment that the first process of each kind is started with."""
+        return {spec.kind: spec.environment for spec in reversed(self.specs)}
+
+    @property
+    def gateway(self) -> str:
+        """The URL of the first gateway."""
+        return next(f"http://{spec.address}" for spec in self.specs if spec.kind == "gateway")
+
+
+def plan(config: Config, ports: Ports, environ: Mapping[str, str]) -> Plan:
+    """Reserves a port for each process and says what it will be started with.
+
+    Raises:
+        OSError: when no port is left.
+    """
+    notes = [f"{name} of the environment is not handed on: {_instead(name)}" for name in _withheld(environ)]
+    taken = {name: list(_take(kind, ports, notes)) for name, kind in config.kinds.items()}
+    registries = ",".join(f"{HOST}:{port}" for port in taken["registry"])
+    inherited = {name: value for name, value in environ.items() if name not in _withheld(environ)}
+    specs = [
+        _spec(config.kinds[name], number, port, config.data, inherited, registries)
+        for name in KINDS
+        for number, port in enumerate(taken[name], start=1)
+    ]
+    return Plan(tuple(specs), tuple(notes))
+
+
+def _take(kind: Kind, ports: Ports, notes: list[str]) -> Iterator[int]:
+    wanted = kind.port
+    for number in range(1, kind.count + 1):
+        found: list[str] = []
+        port = ports.take(wanted, found)
+        notes += [f"{note}: {kind.name}.{number} listens on {port}" for note in found]
+        yield port
+        wanted = port + 1 if kind.port else 0
+
+
+def _withheld(environ: Mapping[str, str]) -> list[str]:
+    names = (*OWNED, *_PER_KIND)
+    return sorted(name for name in environ if name.removesuffix("_FILE") in names)
+
+
+def _instead(name: str) -> str:
+    plain = name.removesuffix("_FILE")
+    remedy = OWNED.get(plain, "[KIND.environment]")
+    return f"in caremesh.toml use {remedy}"
+
+
+def _spec(kind: Kind, number: int, port: int, data: Path, inherited: Mapping[str, str], registries: str) -> Spec:
+    name = f"{kind.name}.{number}"
+    environment = {"PYTHONUNBUFFERED": "1"}
+    if kind.name in _DATABASES:
+        environment["CAREMESH_DATABASE"] = f"sqlite:///{data / kind.name}.db"
+    environment = _over(_over(environment, kind.environment), inherited)  # the environment wins over the file
+    environment |= {"CAREMESH_PORT": str(port), "CAREMESH_HOST": HOST, "CAREMESH_PROCESS": name}
+    if kind.name != "registry":
+        environment["CAREMESH_REGISTRIES"] = registries
+    return Spec(name, kind.name, (sys.executable, "-m", KINDS[kind.name]), port, environment)
+
+
+def _over(under: Mapping[str, str], layer: Mapping[str, str]) -> dict[str, str]:
+    """Both, the layer winning; X and X_FILE are one setting."""
+    set_above = {name.removesuffix("_FILE") for name in layer if name.startswith("CAREMESH_")}
+    return {name: value for name, value in under.items() if name.removesuffix("_FILE") not in set_above} | dict(layer)

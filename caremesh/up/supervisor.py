@@ -1,0 +1,115 @@
+"""All processes of the clinic: started together, kept running, stopped in order."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+from caremesh import state
+from caremesh.up.child import Child, Inherited, Say
+from caremesh.up.plan import Plan
+from caremesh.up.ready import wait_ready
+
+ME = "caremesh"
+Announce = Callable[[Plan], None]
+# Who stops first, and how many seconds it gets: gateways finish what they have begun while the services still
+# answer, services withdraw their leases while the registry still listens. Together well under 3 s.
+ORDER = (("gateway", 1.0), ("prescriptions records", 0.9), ("registry", 0.4))
+SLOW = 20.0  # seconds after which to say what is not ready yet
+
+
+class Supervisor:
+    """Runs a plan until `stop` is called; `hurry` ends everything at once."""
+
+    def __init__(self, plan: Plan, data: Path, lock_fd: int, say: Say, rng: Random) -> None:
+        self.plan = plan
+        self._data, self._lock_fd, self._say, self._rng = data, lock_fd, say, rng
+        self._stop = asyncio.Event()
+        self.children: list[Child] = []
+        self.failed = False
+
+    def stop(self) -> None:
+        """Begins the orderly end; a second call makes it an immediate one."""
+        if self._stop.is_set():
+            self.hurry()
+        self._stop.set()
+
+    def hurry(self) -> None:
+        """Kills whatever still runs."""
+        for child in self.children:
+            child.stop(0.0)
+            child.kill()
+
+    async def run(self, announce: Announce) -> None:
+        """Starts all, announces the plan once its gateways are ready, keeps all running, stops all."""
+        with _pipe() as parent_fd:
+            inherited = Inherited(parent_fd, self._lock_fd)
+            self.children = [Child(spec, inherited, self._say, self._save, self._rng) for spec in self.plan.specs]
+            self._save()
+            async with asyncio.TaskGroup() as group:
+                keeping = {child: group.create_task(child.keep()) for child in self.children}
+                watching = [group.create_task(work) for work in (self._announce(announce), self._watch_refused())]
+                await self._stop.wait()
+                for task in watching:
+                    task.cancel()
+                await self._end(keeping)
+
+    async def _end(self, keeping: dict[Child, "asyncio.Task[None]"]) -> None:
+        began = time.monotonic()
+        for kinds, grace in ORDER:
+            tasks = [task for child, task in keeping.items() if child.spec.kind in kinds.split()]
+            for child in keeping:
+                if child.spec.kind in kinds.split():
+                    child.stop(grace)
+            if tasks:
+                await asyncio.wait(tasks)
+                self._say(ME, f"stopped: {kinds.replace(' ', ', ')}", "dim")
+        self._say(ME, f"all stopped in {time.monotonic() - began:.1f} s")
+
+    async def _announce(self, announce: Announce) -> None:
+        gateways = [spec.address for spec in self.plan.specs if spec.kind == "gateway"]
+        slow = asyncio.get_running_loop().call_later(SLOW, self._tell_slow)
+        try:
+            await asyncio.gather(*map(wait_ready, gateways))
+        finally:
+            slow.cancel()
+        announce(self.plan)
+
+    def _tell_slow(self) -> None:
+        ill = [child.spec.name for child in self.children if child.starts != 1 or child.pid is None]
+        what = f"; it keeps ending: {', '.join(ill)}" if ill else ""
+        self._say(ME, f"not ready after {SLOW:.0f} s{what}; still trying, Ctrl-C ends it", "yellow")
+
+    async def _watch_refused(self) -> None:
+        """Ends everything when a process refuses its settings at its first start: that no restart mends."""
+        waiting = {asyncio.create_task(child.refused.wait()): child for child in self.children}
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        name = waiting[done.pop()].spec.name
+        self._say(ME, f"{name} refuses its settings, see its lines above; mend them and start again", "red")
+        self.failed = True
+        self.stop()
+
+    def _save(self) -> None:
+        told = tuple(state.Running(one.spec.name, one.spec.kind, one.pid, one.spec.address) for one in self.children)
+        try:
+            state.write(self._data, state.State(os.getpid(), self.plan.gateway, told))
+        except OSError as error:  # a full disk must not end the supervisor
+            self._say(ME, f"{self._data / state.STATE} cannot be written ({error.strerror})", "red")
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[int]:
+    """The read end of a pipe whose write end only this process holds: it reads its end when this one is gone."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
