@@ -10,8 +10,7 @@ from process.settings import Settings, SettingsError, load, variable
 
 def settings_class(kind: str) -> type[Settings]:
     """The settings class of a kind of process: the one that its `settings` module defines."""
-    room = KINDS[kind]
-    module = importlib.import_module("caremesh.registry" if kind == "registry" else f"{room}.settings")
+    module = importlib.import_module(f"{KINDS[kind]}.settings")
     classes = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Settings)]
     return next(one for one in classes if one.__module__ == module.__name__)
 

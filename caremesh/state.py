@@ -57,7 +57,7 @@ def read(data: Path) -> State | None:
 def running(data: Path) -> State | None:
     """The state, if a supervisor really runs on this data now."""
     state = read(data)
-    return state if state is not None and _alive(state.pid) and _locked(data) else None
+    return state if state is not None and alive(state.pid) and _locked(data) else None
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def _acquire(descriptor: int, data: Path) -> None:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             state = read(data)
-            if (state is not None and _alive(state.pid)) or time.monotonic() > end:
+            if (state is not None and alive(state.pid)) or time.monotonic() > end:
                 raise AlreadyRunning(_told(data, state)) from None
         time.sleep(0.05)
 
@@ -97,10 +97,10 @@ def _acquire(descriptor: int, data: Path) -> None:
 def _told(data: Path, state: State | None) -> str:
     if state is None:
         return f"another `caremesh up` is just starting on {data}; wait for it, or stop it"
-    if _alive(state.pid):
+    if alive(state.pid):
         stop = f"stop it with Ctrl-C in its terminal or `kill {state.pid}`"
         return f"CareMesh already runs on {data}: pid {state.pid}, gateway at {state.gateway}; {stop}"
-    pids = " ".join(str(one.pid) for one in state.processes if one.pid and _alive(one.pid))
+    pids = " ".join(str(one.pid) for one in state.processes if one.pid and alive(one.pid))
     remedy = f"end them with `kill -9 {pids}`" if pids else f"`fuser {data / LOCK}` names them; end them"
     return f"processes of an earlier start still use {data}; {remedy}"
 
@@ -119,7 +119,8 @@ def _locked(data: Path) -> bool:
     return False
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process with this id is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -33,6 +33,8 @@ def read(folder: Path) -> list[Row]:
     Raises:
         FolderError: naming what is wrong by file, line and column.
     """
+    if not any((folder / f"{name}.csv").exists() for name in _COLUMNS):
+        raise FolderError([f"{folder}: holds no patients.csv and the like; name the folder of Synthea's CSV files"])
     problems: list[str] = []
     tables = {name: _lines(folder, f"{name}.csv", columns, problems) for name, columns in _COLUMNS.items()}
     if not tables["providers"] and not problems:

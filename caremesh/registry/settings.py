@@ -1,19 +1,11 @@
-"""The registry process: `python -m caremesh.registry`. Its state is soft: services announce themselves again."""
+"""The registry process's settings."""
 
-import asyncio
 import ipaddress
-import os
-import sys
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
-from mesh.events import Events
-from mesh.registry import RegistryService
-from mesh.server import Health, Server
-from observability.setup import setup
-from process.run import run
-from process.settings import Settings, load, setting
+from process.settings import Settings, setting
 
 
 class RegistrySettings(Settings):
@@ -29,28 +21,17 @@ class RegistrySettings(Settings):
     )
     listen_anywhere: bool = setting(False, "whether it may listen beyond loopback: there is no login")
 
+    @field_validator("host")
+    @classmethod
+    def _ip(cls, value: str) -> str:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError("must be an IP address, such as 127.0.0.1") from None
+        return value
+
     @model_validator(mode="after")
     def _loopback(self) -> Self:
         if not self.listen_anywhere and not ipaddress.ip_address(self.host).is_loopback:
             raise ValueError("CAREMESH_HOST: must be a loopback address, or set CAREMESH_LISTEN_ANYWHERE=true")
         return self
-
-
-async def serve(stop: asyncio.Event) -> None:
-    """Serves until told to stop."""
-    settings, events = load(RegistrySettings, os.environ), Events()
-    observing = setup(
-        process=settings.process,
-        service="registry",
-        events=events,
-        log_level=settings.log_level,
-        log_format=settings.log_format,
-        otlp_endpoint=settings.otlp_endpoint,
-    )
-    server = Server([RegistryService()], host=settings.host, port=settings.port, health=Health(), events=events)
-    async with observing, server:
-        await stop.wait()
-
-
-if __name__ == "__main__":
-    sys.exit(run(serve))

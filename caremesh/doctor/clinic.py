@@ -1,0 +1,97 @@
+"""The clinic itself: caremesh.toml, settings, ports, databases, and what runs."""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from caremesh import preflight
+from caremesh.config import Config, ConfigError, read
+from caremesh.doctor.finding import Finding, note, well, wrong
+from caremesh.state import State
+from caremesh.up.plan import plan
+from caremesh.up.ports import Ports, bind, holder
+
+DATABASES = ("records", "prescriptions")
+
+
+def configuration(file: Path) -> tuple[Config | None, list[Finding]]:
+    """The file, read, and what is wrong with it."""
+    try:
+        config = read(file)
+    except ConfigError as error:
+        return None, [wrong("caremesh.toml", problem, "mend that entry") for problem in error.problems]
+    counts = ", ".join(f"{kind.name} × {kind.count}" for kind in config.kinds.values())
+    return config, [well("caremesh.toml", f"{file}: {counts}")]
+
+
+def settings(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether each process would take what it is given."""
+    environments = environments_of(config, environ)
+    problems = preflight.problems(config, environments)
+    yield from (wrong("settings", problem, "mend it there") for problem in problems)
+    yield from (note("settings", f"no process reads {name}") for name in preflight.misspelt(environ))
+    if not problems:
+        yield well("settings", "each process takes its own")
+
+
+def environments_of(config: Config, environ: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+    """The environment that `caremesh up` would give each kind."""
+    ports = Ports()
+    try:
+        return plan(config, ports, environ).environments
+    finally:
+        ports.close()
+
+
+def ports(config: Config, running: State | None) -> Iterator[Finding]:
+    """Whether the ports of the file are free, or this clinic's own."""
+    ours = {int(one.address.rpartition(":")[2]): one.name for one in running.processes} if running else {}
+    for kind in config.kinds.values():
+        for port in range(kind.port, kind.port + kind.count) if kind.port else ():
+            yield _port(f"port {port}", port, ours.get(port), kind.name)
+
+
+def _port(what: str, port: int, ours: str | None, kind: str) -> Finding:
+    if ours is not None:
+        return well(what, f"{ours} listens there")
+    try:
+        bind(port).close()
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            return wrong(what, "is not for this user", f"set `port` of [{kind}] to 1024 or more")
+        who = holder(port) or "a process that cannot be seen from here"
+        return wrong(what, f"is taken by {who}", f"end it, or change `port` of [{kind}]; `up` takes the next free one")
+    return well(what, f"is free for {kind}")
+
+
+def databases(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether each service's database can be opened and is sound."""
+    environments = environments_of(config, environ)
+    for kind in DATABASES:
+        address = environments[kind].get("CAREMESH_DATABASE", "")
+        if address.startswith("sqlite:///"):
+            yield _sqlite(f"database {kind}", Path(address.removeprefix("sqlite:///")))
+        else:
+            yield note(f"database {kind}", "is not SQLite; only its service can tell how it is")
+
+
+def _sqlite(what: str, file: Path) -> Finding:
+    if not file.exists():
+        return well(what, f"{file} is made by the first start")
+    remedy = f"stop the clinic, move {file} away and restore a backup of it"
+    if not os.access(file, os.R_OK | os.W_OK):
+        return wrong(what, f"{file} is not readable and writable", f"`sudo chown $USER {file}`")
+    try:
+        connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=2)
+        try:
+            answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        return wrong(what, f"{file} cannot be opened ({error.sqlite_errorname})", remedy)
+    if answer != "ok":
+        return wrong(what, f"{file} is damaged", remedy)
+    return well(what, f"{file}, {file.stat().st_size / 2**20:.1f} MiB, {tables} tables, sound")

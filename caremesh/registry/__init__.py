@@ -1,0 +1,1 @@
+"""The registry process. Its state is soft: services announce themselves again after it was away."""

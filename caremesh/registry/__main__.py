@@ -1,0 +1,33 @@
+"""`python -m caremesh.registry`."""
+
+import asyncio
+import os
+import sys
+
+from caremesh.registry.settings import RegistrySettings
+from mesh.events import Events
+from mesh.registry import RegistryService
+from mesh.server import Health, Server
+from observability.setup import setup
+from process.run import run
+from process.settings import load
+
+
+async def serve(stop: asyncio.Event) -> None:
+    """Serves until told to stop."""
+    settings, events = load(RegistrySettings, os.environ), Events()
+    observing = setup(
+        process=settings.process,
+        service="registry",
+        events=events,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+        otlp_endpoint=settings.otlp_endpoint,
+    )
+    server = Server([RegistryService()], host=settings.host, port=settings.port, health=Health(), events=events)
+    async with observing, server:
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(run(serve))
