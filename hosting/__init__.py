@@ -1,0 +1,1 @@
+"""What both services of the clinic do above their databases: start, serve, and tell failures as statuses."""

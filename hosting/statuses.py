@@ -1,0 +1,77 @@
+"""Failures of storage as gRPC statuses: the one table of the services."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from mesh.errors import Violation
+from mesh.server import StatusError
+from mesh.status import Status
+from storage import errors
+
+Telling = Callable[[str, Any], StatusError]
+
+
+def _invalid(_noun: str, error: errors.Invalid) -> StatusError:
+    violations = tuple(Violation(*violation) for violation in error.violations)
+    return StatusError(Status.INVALID_ARGUMENT, "these fields are not acceptable", violations=violations)
+
+
+def _not_found(noun: str, error: errors.NotFound) -> StatusError:
+    return StatusError(Status.NOT_FOUND, f"{noun} {error.key} does not exist")
+
+
+def _deleted(noun: str, error: errors.Deleted) -> StatusError:
+    info = {f"{noun}_id": str(error.key)}
+    return StatusError(Status.NOT_FOUND, f"{noun} {error.key} has been deleted", code="DELETED", info=info)
+
+
+def _source_taken(noun: str, error: errors.SourceTaken) -> StatusError:
+    info = {f"{noun}_id": str(error.key), "patient_id": str(error.patient_id)}
+    text = f"{noun} {error.key} was written with this source_id, which is kept for good"
+    return StatusError(Status.ALREADY_EXISTS, text, code="SOURCE_TAKEN", info=info)
+
+
+def _exhausted(noun: str, _error: errors.IdsExhausted) -> StatusError:
+    return StatusError(Status.INTERNAL, f"every {noun}_id has been given out", code="IDS_EXHAUSTED")
+
+
+def _unavailable(_noun: str, error: errors.Unavailable) -> StatusError:
+    return StatusError(Status.UNAVAILABLE, str(error), code=error.code)
+
+
+def _unknown(_noun: str, error: errors.OutcomeUnknown) -> StatusError:
+    return StatusError(Status.UNAVAILABLE, str(error), code="OUTCOME_UNKNOWN")
+
+
+TABLE: Mapping[type[errors.StorageError], Telling] = {
+    errors.Invalid: _invalid,
+    errors.NotFound: _not_found,
+    errors.Deleted: _deleted,
+    errors.SourceTaken: _source_taken,
+    errors.IdsExhausted: _exhausted,
+    errors.Unavailable: _unavailable,
+    errors.OutcomeUnknown: _unknown,
+}
+
+
+class Statuses:
+    """The table for one kind of document.
+
+    Args:
+        noun: "record", whose id is `record_id`.
+    """
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """A failure of storage leaves the block as a StatusError."""
+        try:
+            yield
+        except errors.StorageError as error:
+            telling = TABLE.get(type(error))
+            if telling is None:
+                raise
+            raise telling(self._noun, error) from None

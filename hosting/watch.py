@@ -1,0 +1,36 @@
+"""Health follows the database: a service whose database is gone says so to its probes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from mesh.server import Health
+from storage.database import Database
+from storage.errors import Unavailable
+from storage.failures import DOWN
+
+EVERY = 1.0  # seconds
+
+
+@asynccontextmanager
+async def watching(database: Database, health: Health, every: float = EVERY) -> AsyncIterator[None]:
+    """Looks at the database every so many seconds while the block lasts."""
+    task = asyncio.create_task(_watch(database, health, every))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _watch(database: Database, health: Health, every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await database.check()
+        except Unavailable as error:
+            if error.code == DOWN:  # a busy database is slow, not gone
+                health.set_serving(False)
+        else:
+            health.set_serving(True)

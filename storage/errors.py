@@ -1,0 +1,79 @@
+"""What a read or a write of a document can end in besides success.
+
+No text here ever holds what a client sent: texts travel to clients, logs and spans.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class StorageError(Exception):
+    """The root."""
+
+
+class Violation(NamedTuple):
+    """One field that broke a rule, and what to do about it."""
+
+    field: str
+    message: str
+
+
+class Invalid(StorageError):
+    """The request breaks rules, all of them named."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(f"{len(violations)} fields are not acceptable")
+        self.violations = tuple(violations)
+
+
+class NotFound(StorageError):
+    """No such document, or it is another patient's."""
+
+    def __init__(self, key: int) -> None:
+        super().__init__(f"{key} does not exist")
+        self.key = key
+
+
+class Deleted(StorageError):
+    """The document was there and has been deleted."""
+
+    def __init__(self, key: int) -> None:
+        super().__init__(f"{key} has been deleted")
+        self.key = key
+
+
+class SourceTaken(StorageError):
+    """Another document, perhaps a deleted one, already holds this source_id."""
+
+    def __init__(self, key: int, patient_id: int) -> None:
+        super().__init__(f"the source_id belongs to {key}")
+        self.key = key
+        self.patient_id = patient_id
+
+
+class IdsExhausted(StorageError):
+    """Every id that fits 31 bits has been given out."""
+
+
+class Unavailable(StorageError):
+    """The database cannot answer now, and nothing was changed: the same request may be made again.
+
+    Attributes:
+        code: DATABASE_BUSY, DATABASE_FULL or DATABASE_DOWN.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class OutcomeUnknown(StorageError):
+    """COMMIT was sent and got no clear answer: the write may or may not be there."""
+
+
+class AddressError(StorageError, ValueError):
+    """The database's address cannot be used; the text has the remedy and never a password."""
+
+
+class MigrationFailed(StorageError):
+    """The schema could not be brought up to date; the text says why."""

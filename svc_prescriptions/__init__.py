@@ -1,0 +1,1 @@
+"""Prescriptions: what a prescriber ordered for a patient."""

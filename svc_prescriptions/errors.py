@@ -1,0 +1,5 @@
+"""How this service tells its failures."""
+
+from hosting.statuses import Statuses
+
+statuses = Statuses("prescription")

@@ -1,0 +1,13 @@
+"""What a prescriptions process can be told."""
+
+from hosting.settings import ServiceSettings
+from process.settings import setting
+
+
+class PrescriptionsSettings(ServiceSettings):
+    """The service's own defaults."""
+
+    process: str = setting("prescriptions", "the name of this process in logs and traces")
+    database: str = setting(
+        "sqlite:///var/prescriptions.db", "the database's address, sqlite:///path/to/file.db", repr=False
+    )

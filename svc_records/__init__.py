@@ -1,0 +1,1 @@
+"""Patient records: what a doctor wrote about a patient on a day."""
