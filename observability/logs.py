@@ -23,6 +23,7 @@ HOUSE = frozenset(
     {
         "caremesh",
         "gateway",
+        "hosting",
         "mesh",
         "observability",
         "process",
