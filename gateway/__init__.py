@@ -1,0 +1,1 @@
+"""REST in, mesh calls out: the clinic's front door."""

@@ -1,0 +1,19 @@
+"""`python -m gateway`."""
+
+import asyncio
+import os
+import sys
+
+from gateway.settings import GatewaySettings
+from gateway.wiring import run
+from process.run import run as run_process
+from process.settings import load
+
+
+async def main(stop: asyncio.Event) -> None:
+    """One gateway."""
+    await run(load(GatewaySettings, os.environ), stop)
+
+
+if __name__ == "__main__":
+    sys.exit(run_process(main))

@@ -1,0 +1,31 @@
+"""One request on its way through the gateway: what the edge knows of it and the routes need."""
+
+from dataclasses import dataclass
+from typing import Any
+
+KEY = "caremesh.exchange"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Made by the edge, completed by the route.
+
+    Attributes:
+        request_id: the client's own, where it is well-formed.
+        trace_id: 32 hexadecimal digits, or "" before a trace began.
+        started: seconds of the clock.
+        longest: seconds that the gateway grants a request.
+        route: the template, such as "/records/{id}"; "" until a route is found.
+    """
+
+    request_id: str
+    trace_id: str
+    started: float
+    longest: float
+    route: str = ""
+
+
+def exchange_of(scope: Any) -> Exchange:
+    """The exchange that the edge put into an ASGI scope."""
+    exchange: Exchange = scope[KEY]
+    return exchange

@@ -1,0 +1,139 @@
+"""What a route takes and gives, said once: the same words check a request, run it and document it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+from quart import Blueprint, Response, request
+
+from gateway.auth import Access, Principal, principal_of
+from gateway.http import bodies, parameters
+from gateway.http import problems as kinds
+from gateway.http.exchange import Exchange, exchange_of
+from gateway.http.parameters import Query
+from gateway.http.problems import FieldError, Kind, Problem, invalid
+from gateway.schemas import Body
+from mesh.clock import Clock
+from observability.http import name_route
+
+BACKSTOP = 1.0
+"""Seconds that an operation may run over its deadline: the mesh ends a call in time, this ends the mesh."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One verb of one path.
+
+    Attributes:
+        name: the OpenAPI operationId.
+        ids: of each variable of the path, the name that errors use.
+        body, answer: the schemas of what comes in and goes out.
+        media_type: of the answer.
+        success: the status when all went well.
+        write: it changes something.
+        upstream: it calls a service.
+        failures: kinds of problem beyond those that follow from the rest.
+        links: where an answer leads, as OpenAPI link objects by name.
+    """
+
+    name: str
+    tag: str
+    summary: str
+    description: str = ""
+    access: Access = Access.CLINIC
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: tuple[Query, ...] = ()
+    body: type[Body] | None = None
+    answer: type[BaseModel] | None = None
+    media_type: str = "application/json"
+    success: int = 200
+    write: bool = False
+    upstream: bool = True
+    failures: tuple[Kind, ...] = ()
+    links: Mapping[str, Any] = field(default_factory=dict)
+
+    def problems(self) -> tuple[Kind, ...]:
+        """Every kind of problem that this can end in, by the table in `problems`."""
+        found = [kinds.INVALID, kinds.TOO_LARGE, kinds.TARGET_TOO_LONG, kinds.MISDIRECTED, kinds.HEADERS_TOO_LARGE]
+        found += [kinds.INTERNAL, kinds.OVERLOADED]
+        if self.body:
+            found += [kinds.TIMEOUT, kinds.MEDIA]
+        if self.upstream:
+            found += [kinds.NOT_FOUND, kinds.CONFLICT, kinds.RATE, kinds.UNIMPLEMENTED]
+            found += [kinds.UNAVAILABLE, kinds.UNKNOWN_OUTCOME if self.write else kinds.LATE]
+        return tuple(sorted({*found, *self.failures}, key=lambda kind: (kind.status, kind.slug)))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that has been read and found well-formed.
+
+    Attributes:
+        deadline: seconds of the clock by which the answer must be there.
+    """
+
+    principal: Principal | None
+    request_id: str
+    deadline: float
+    ids: Mapping[str, int]
+    query: Mapping[str, Any]
+    body: Any
+
+
+Handler = Callable[[Asked], Awaitable[Response]]
+
+
+def add(blueprint: Blueprint, clock: Clock, verb: str, rule: str, operation: Operation, handler: Handler) -> None:
+    """Puts a route into a blueprint, with its operation to be found by whoever walks the url_map."""
+
+    async def view(**raw: str) -> Response:
+        exchange = exchange_of(request.scope)
+        exchange.route = template(rule)
+        name_route(exchange.route)
+        asked = await _read(operation, exchange, clock, raw)
+        try:
+            async with asyncio.timeout(asked.deadline - clock.now() + BACKSTOP):
+                return await handler(asked)
+        except TimeoutError:
+            raise Problem(kinds.UNKNOWN_OUTCOME if operation.write else kinds.LATE) from None
+
+    vars(view)["operation"] = operation
+    blueprint.add_url_rule(rule, operation.name, view, methods=[verb], provide_automatic_options=False)
+
+
+def template(rule: str) -> str:
+    """A werkzeug rule as OpenAPI, logs and spans name it."""
+    return rule.replace("<", "{").replace(">", "}")
+
+
+async def _read(operation: Operation, exchange: Exchange, clock: Clock, raw: Mapping[str, str]) -> Asked:
+    """Reads all of a request, so that one answer names everything that is wrong with it."""
+    principal = principal_of(operation.access)
+    ids = {operation.ids[name]: parameters.read_id(operation.ids[name], text) for name, text in raw.items()}
+    query, errors = parameters.read_query(operation.query, request.scope["query_string"])
+    timeout = parameters.read_timeout(request.headers.getlist("Request-Timeout"), exchange.longest)
+    errors = [item for item in (*ids.values(), timeout) if isinstance(item, FieldError)] + errors
+    deadline = exchange.started + (exchange.longest if isinstance(timeout, FieldError) else timeout)
+    body = None
+    try:
+        body = await _body(operation.body, deadline - clock.now()) if operation.body else None
+    except Problem as problem:
+        if not errors:
+            raise
+        # A bad id is a bad id whatever the body is; what is wrong inside the body is told beside it.
+        errors += problem.errors
+    if errors:
+        raise invalid(*errors)
+    numbers = {name: number for name, number in ids.items() if isinstance(number, int)}
+    return Asked(principal, exchange.request_id, deadline, numbers, query, body)
+
+
+async def _body(schema: type[Body], seconds: float) -> Body:
+    bodies.check_media_type(request.headers.getlist("Content-Type"), request.headers.get("Content-Encoding", ""))
+    try:
+        raw = await asyncio.wait_for(request.body, max(0.0, seconds))
+    except TimeoutError:
+        raise Problem(kinds.TIMEOUT, headers={"Connection": "close"}) from None
+    return bodies.parse(schema, raw)

@@ -1,0 +1,70 @@
+"""uvicorn under the app: a socket of ours, our protocol, and an end that is bounded."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from gateway.http.edge import App
+from gateway.http.protocol import capped
+from process.settings import SettingsError
+
+GRACE = 2
+"""Seconds for requests in flight when the gateway ends; uvicorn counts whole ones."""
+
+BACKLOG = 1024
+
+log = logging.getLogger("gateway")
+
+
+class Server(uvicorn.Server):
+    """uvicorn that leaves signals alone: the process has its own way of being told to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one.
+
+    Raises:
+        SettingsError: the address is taken or not this machine's.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"CAREMESH_PORT: cannot listen on {host}:{port} ({error.strerror}); choose a free port"
+        ) from None
+    return listener
+
+
+async def serve(app: App, listener: socket.socket, *, connections: int, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set, then finishes what is in flight for at most GRACE seconds."""
+    config = uvicorn.Config(
+        app,
+        http=capped(connections),
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACE,
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving

@@ -1,0 +1,107 @@
+"""The two services as the routes see them: a schema in, a message out, MeshError in between."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from gateway.http.operations import Asked
+from gateway.schemas import NewPrescription, NewRecord, PrescriptionReplacement, RecordReplacement
+from mesh.call import Reply
+from mesh.clock import Clock
+from protos.generated.caremesh import v1 as pb
+
+NOT_SENT = {"version", "created_at", "updated_at", "updated_by"}
+"""Accepted from a client and ignored: the service assigns them."""
+
+
+class Caller(Protocol):
+    """What the routes need of `mesh.client.ServiceClient`."""
+
+    async def call(
+        self,
+        method: str,
+        message: Any,
+        *,
+        timeout: float,
+        metadata: Mapping[str, str],
+        scope: str,
+        request_id: str,
+    ) -> Reply: ...
+
+
+class Upstream:
+    """One service: calls carry who asks, which request it is, and the time that is left."""
+
+    def __init__(self, client: Caller, clock: Clock) -> None:
+        self._client, self._clock = client, clock
+
+    async def _call(self, asked: Asked, method: str, message: Any) -> Any:
+        subject = asked.principal.subject if asked.principal else ""
+        reply = await self._client.call(
+            method,
+            message,
+            timeout=max(0.0, asked.deadline - self._clock.now()),
+            metadata={"principal": subject, "request-id": asked.request_id},
+            scope=subject,
+            request_id=asked.request_id,
+        )
+        return reply.message
+
+
+class RecordsClient(Upstream):
+    """Patient records."""
+
+    async def page(self, asked: Asked, patient_id: int, limit: int, cursor: str) -> pb.RecordPage:
+        message = pb.PatientRecordRequest(patient_id=patient_id, limit=limit, cursor=cursor)
+        page: pb.RecordPage = await self._call(asked, "GetPatientRecords", message)
+        return page
+
+    async def read(self, asked: Asked, record_id: int, patient_id: int) -> pb.PatientRecord:
+        message = pb.PatientRecordRequest(record_id=record_id, patient_id=patient_id)
+        record: pb.PatientRecord = await self._call(asked, "GetPatientRecord", message)
+        return record
+
+    async def create(self, asked: Asked, body: NewRecord) -> pb.PatientRecord:
+        record: pb.PatientRecord = await self._call(asked, "PostPatientRecords", pb.PatientRecord(**body.model_dump()))
+        return record
+
+    async def replace(self, asked: Asked, record_id: int, body: RecordReplacement) -> pb.PatientRecord:
+        message = pb.PatientRecord(**{**body.model_dump(exclude=NOT_SENT), "record_id": record_id})
+        record: pb.PatientRecord = await self._call(asked, "PutPatientRecords", message)
+        return record
+
+    async def delete(self, asked: Asked, record_id: int, patient_id: int) -> None:
+        message = pb.PatientRecordRequest(record_id=record_id, patient_id=patient_id)
+        await self._call(asked, "DeletePatientRecords", message)
+
+
+class PrescriptionsClient(Upstream):
+    """Prescriptions."""
+
+    async def page(self, asked: Asked, patient_id: int, limit: int, cursor: str) -> pb.PrescriptionPage:
+        message = pb.PatientRequest(patient_id=patient_id, limit=limit, cursor=cursor)
+        page: pb.PrescriptionPage = await self._call(asked, "GetPatientPrescriptions", message)
+        return page
+
+    async def read(self, asked: Asked, prescription_id: int, patient_id: int) -> pb.Prescription:
+        message = pb.PrescriptionRequest(prescription_id=prescription_id, patient_id=patient_id)
+        prescription: pb.Prescription = await self._call(asked, "GetPrescription", message)
+        return prescription
+
+    async def create(self, asked: Asked, body: NewPrescription) -> pb.Prescription:
+        prescription: pb.Prescription = await self._call(asked, "PostPatientPrescription", _prescription(body, 0))
+        return prescription
+
+    async def replace(self, asked: Asked, prescription_id: int, body: PrescriptionReplacement) -> pb.Prescription:
+        message = _prescription(body, prescription_id)
+        prescription: pb.Prescription = await self._call(asked, "PutPatientPrescription", message)
+        return prescription
+
+    async def delete(self, asked: Asked, prescription_id: int, patient_id: int) -> None:
+        message = pb.PrescriptionRequest(prescription_id=prescription_id, patient_id=patient_id)
+        await self._call(asked, "DeletePatientPrescription", message)
+
+
+def _prescription(body: NewPrescription | PrescriptionReplacement, prescription_id: int) -> pb.Prescription:
+    fields = body.model_dump(exclude=NOT_SENT | {"prescription_id", "medications"})
+    medications = [pb.Medication(**medication.model_dump()) for medication in body.medications]
+    return pb.Prescription(**fields, prescription_id=prescription_id, medications=medications)

@@ -1,0 +1,92 @@
+"""Puts the gateway together out of its settings: upstreams, app, edge, server."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import orjson
+
+from gateway.http.app import create_app
+from gateway.http.cors import Cors
+from gateway.http.edge import App, Edge
+from gateway.http.openapi import document
+from gateway.http.server import listen, serve
+from gateway.routes import control, prescriptions, records
+from gateway.settings import GatewaySettings, listed
+from gateway.upstreams import PrescriptionsClient, RecordsClient
+from mesh.call import Service, methods_of
+from mesh.client import ServiceClient
+from mesh.clock import Clock, SystemClock
+from mesh.endpoints import Leases, Static
+from mesh.events import Events
+from observability.http import Traced
+from observability.setup import setup
+from observability.tracing import Tracing
+from protos.codec import Codec
+from protos.generated.caremesh import v1 as pb
+from protos.generated.levels import LEVELS
+
+log = logging.getLogger("gateway")
+
+
+async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set.
+
+    Raises:
+        SettingsError: the port cannot be had.
+    """
+    events, clock = Events(), SystemClock()
+    observing = setup(
+        process=settings.process,
+        service="gateway",
+        events=events,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+        otlp_endpoint=settings.otlp_endpoint,
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(observing)
+        listener = listen(settings.host, settings.port)
+        stack.callback(listener.close)
+        of_records = await stack.enter_async_context(_client("records", pb.PatientRecordsServiceBase, settings, events))
+        of_prescriptions = await stack.enter_async_context(
+            _client("prescriptions", pb.PrescriptionManagementServiceBase, settings, events)
+        )
+        app = build(of_records, of_prescriptions, settings, clock, observing.tracing, stop.is_set)
+        log.info("listening on http://%s:%d", settings.host, listener.getsockname()[1])
+        await serve(app, listener, connections=settings.max_connections, stop=stop)
+
+
+def build(
+    of_records: ServiceClient,
+    of_prescriptions: ServiceClient,
+    settings: GatewaySettings,
+    clock: Clock,
+    tracing: Tracing,
+    draining: Callable[[], bool],
+) -> App:
+    """The ASGI application, outermost first: traces, edge, CORS where origins are named, Quart."""
+    app = create_app(
+        (
+            records.blueprint(RecordsClient(of_records, clock), clock),
+            prescriptions.blueprint(PrescriptionsClient(of_prescriptions, clock), clock),
+            control.blueprint((of_records, of_prescriptions), draining, clock),
+        )
+    )
+    app.extensions["openapi"] = orjson.dumps(document(app))
+    return Traced(around(app, settings, clock), tracing)
+
+
+def around(app: Any, settings: GatewaySettings, clock: Clock) -> App:
+    """The app with what lies between it and the traces."""
+    origins = listed(settings.cors_origins)
+    inner = Cors(app, origins) if origins else app
+    return Edge(inner, hosts=listed(settings.allowed_hosts), longest=settings.request_timeout, clock=clock)
+
+
+def _client(name: str, service: type[Service], settings: GatewaySettings, events: Events) -> ServiceClient:
+    addresses = listed(getattr(settings, name))
+    source = Static(addresses) if addresses else Leases(listed(settings.registries))
+    return ServiceClient(name, methods=methods_of(service, LEVELS), source=source, events=events, codec=Codec())
