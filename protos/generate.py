@@ -4,6 +4,7 @@ The clinic's messages go to `protos/generated`, those that the mesh itself speak
 each with a table of every method's idempotency level, which betterproto2 does not generate.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -25,17 +26,22 @@ OPTIONS = ("client_generation=async", "server_generation=async")
 def main(root: Path = HERE.parent) -> None:
     """Writes both trees below `root`, replacing what was there."""
     for tree, sources in TREES.items():
-        target = root / tree
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        with tempfile.NamedTemporaryFile(suffix=".pb") as descriptors:
-            _protoc(target, descriptors.name, sources)
-            levels = _levels(FileDescriptorSet.FromString(Path(descriptors.name).read_bytes()), sources)
-        (target / "levels.py").write_text(levels)
+        with tempfile.TemporaryDirectory() as made:
+            _make(Path(made) / "tree", Path(made) / "described.pb", sources)
+            shutil.rmtree(root / tree, ignore_errors=True)
+            shutil.copytree(Path(made) / "tree", root / tree)
+
+
+def _make(target: Path, descriptors: Path, sources: tuple[str, ...]) -> None:
+    target.mkdir()
+    _protoc(target, str(descriptors), sources)
+    levels = _levels(FileDescriptorSet.FromString(descriptors.read_bytes()), sources)
+    (target / "levels.py").write_text(levels)
 
 
 def _protoc(target: Path, descriptors: str, sources: tuple[str, ...]) -> None:
-    plugin = Path(sys.executable).with_name("protoc-gen-python_betterproto2")
+    tools = Path(sys.executable).parent
+    plugin = tools / "protoc-gen-python_betterproto2"
     command = [
         sys.executable,
         "-m",
@@ -48,7 +54,14 @@ def _protoc(target: Path, descriptors: str, sources: tuple[str, ...]) -> None:
         f"--descriptor_set_out={descriptors}",
         *sources,
     ]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    # The plugin formats what it makes with the `ruff` that it finds, by the settings that it finds where it
+    # runs, and leaves out an __init__.py that is there: so it runs in the new tree, outside of this one.
+    path = os.pathsep.join([str(tools), os.environ.get("PATH", os.defpath)])
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, cwd=target, env=os.environ | {"PATH": path}
+    )
+    if done.returncode:
+        raise SystemExit(f"the .proto files cannot be compiled:\n{done.stderr}")
 
 
 def _levels(described: FileDescriptorSet, sources: tuple[str, ...]) -> str:

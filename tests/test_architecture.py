@@ -46,6 +46,7 @@ MAY_READ_ENVIRONMENT = {
     "caremesh/up/command.py": "the supervisor hands its environment on to the processes it starts",
     "caremesh/doctor/command.py": "doctor looks at the settings that processes would get",
     "hosting/service.py": "hands its environment on to the child that migrates",
+    "protos/generate.py": "the compiler's plugin looks for ruff on the PATH",
 }
 
 
