@@ -21,9 +21,9 @@ from observability.tracing import trace_sql
 from process.run import PARENT, run, watch_parent
 from process.settings import SettingsError, load
 from protos.codec import Codec
+from storage.child import migrate_in_child
 from storage.database import Database
 from storage.errors import StorageError
-from storage.migrations import migrate, migrate_in_child
 
 DOMAIN = "caremesh"
 
@@ -67,6 +67,8 @@ def _failed(why: str, code: int) -> int:
 
 
 def _migrate(hosted: Hosted) -> int:
+    from storage.migrations import migrate  # Alembic takes long to import, and a service that serves needs none of it
+
     watch_parent(lambda: os._exit(1))
     migrate(load(hosted.settings, os.environ).database, hosted.migrations)
     return 0

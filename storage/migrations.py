@@ -1,15 +1,13 @@
-"""Migrations with Alembic: in a child process, once, whichever replica starts first.
+"""Migrations with Alembic: once, whichever replica starts first.
 
-In a child, since Alembic is needed for a moment only and a failing one must not take the service's process along.
 All of it in one transaction where the dialect allows that (SQLite does): a migration that fails changes nothing.
 """
 
 import asyncio
 import fcntl
 import os
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,25 +51,6 @@ def run_migrations() -> None:
     context.configure(connection=connection)
     with context.begin_transaction():
         context.run_migrations()
-
-
-async def migrate_in_child(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Runs this Python with `arguments` and waits until it has migrated. The child ends when this process does.
-
-    Raises:
-        MigrationFailed: it ended with another code than 0; it has said why on its standard error.
-    """
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, env=dict(environ), stdin=asyncio.subprocess.PIPE
-    )
-    try:
-        code = await child.wait()
-    except asyncio.CancelledError:
-        child.kill()
-        await child.wait()
-        raise
-    if code != 0:
-        raise MigrationFailed(f"the migration ended with code {code}; the service does not start")
 
 
 async def _upgrade(address: str, scripts: Path, patience: float) -> None:

@@ -19,7 +19,7 @@ LONGEST_MAIL_ADDRESS = 254  # RFC 5321, erratum 1690
 MOST_MEDICATIONS = 100
 LARGEST_BYTES = 1024 * 1024  # of a whole prescription, so that one always fits a page
 QUANTITY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,4})?")
-OVERHEAD_BYTES = 512  # more than ids, stamps, tags and lengths of a prescription take in a message
+OVERHEAD_BYTES = 640  # more than ids, stamps, tags and lengths of a prescription take in a message
 MEDICATION_BYTES = 80  # the same for a medication
 
 

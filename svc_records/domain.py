@@ -8,7 +8,7 @@ from storage.rules import Rules, text_bytes
 
 CATEGORIES = ("medical-history", "diagnosis", "treatment-plan", "note")
 DEFAULT_CATEGORY = "note"
-OVERHEAD_BYTES = 512  # more than ids, stamps, tags and lengths of a record take in a message
+OVERHEAD_BYTES = 640  # more than ids, stamps, tags and lengths of a record take in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

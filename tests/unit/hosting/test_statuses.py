@@ -1,0 +1,66 @@
+"""Failures of storage as statuses."""
+
+import pytest
+
+from hosting.statuses import TABLE, Statuses
+from mesh.errors import Violation
+from mesh.server import StatusError
+from mesh.status import Status
+from storage import errors
+
+# What stops a process before it serves never reaches a caller.
+BEFORE_SERVING = {errors.AddressError, errors.MigrationFailed}
+
+
+def told(error: errors.StorageError) -> StatusError:
+    with pytest.raises(StatusError) as caught, Statuses("record").told():
+        raise error
+    return caught.value
+
+
+def test_every_failure_that_can_reach_a_caller_has_a_status() -> None:
+    """One that has none would be INTERNAL, and a client could not act on it."""
+    assert set(TABLE) == set(errors.StorageError.__subclasses__()) - BEFORE_SERVING
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "info"),
+    [
+        (errors.NotFound(7), Status.NOT_FOUND, "", {}),
+        (errors.Deleted(7), Status.NOT_FOUND, "DELETED", {"record_id": "7"}),
+        (
+            errors.SourceTaken(7, 9),
+            Status.ALREADY_EXISTS,
+            "SOURCE_TAKEN",
+            {"record_id": "7", "patient_id": "9"},
+        ),
+        (errors.Unavailable("DATABASE_FULL", "no room"), Status.UNAVAILABLE, "DATABASE_FULL", {}),
+        (errors.OutcomeUnknown("?"), Status.UNAVAILABLE, "OUTCOME_UNKNOWN", {}),
+        (errors.IdsExhausted(), Status.INTERNAL, "IDS_EXHAUSTED", {}),
+    ],
+)
+def test_a_failure_tells_its_status_its_code_and_what_a_program_needs(
+    error: errors.StorageError, status: Status, code: str, info: dict[str, str]
+) -> None:
+    """The gateway answers 410, 409 with `Location`, 503 or 504 by these alone."""
+    answer = told(error)
+    assert (answer.status, answer.code, dict(answer.info)) == (status, code, info)
+
+
+def test_every_field_that_was_not_acceptable_is_told() -> None:
+    """They become the problem's `errors`."""
+    answer = told(errors.Invalid([errors.Violation("date", "is required"), errors.Violation("limit", "must be …")]))
+    assert answer.status is Status.INVALID_ARGUMENT
+    assert answer.violations == (Violation("date", "is required"), Violation("limit", "must be …"))
+
+
+def test_a_text_names_the_document_and_no_patient() -> None:
+    """Texts are logged and shown; patient_id is patient data, and may only travel as info."""
+    assert told(errors.SourceTaken(7, 99)).message.startswith("record 7 ")
+    assert "99" not in told(errors.SourceTaken(7, 99)).message
+
+
+def test_what_is_no_failure_of_storage_passes_untouched() -> None:
+    """A bug must stay a bug."""
+    with pytest.raises(ZeroDivisionError), Statuses("record").told():
+        raise ZeroDivisionError
