@@ -67,8 +67,8 @@ class RegistryService(pb.ServiceRegistryBase):
 
     async def watch(self, message: pb.WatchRequest) -> AsyncIterator[pb.EndpointList]:
         while True:
-            changed = self._changed
             self._lapse()
+            changed = self._changed  # taken before the list, so that no change is missed
             yield pb.EndpointList(endpoints=self._of(message.service_name))
             await self._wait(changed)
 

@@ -15,22 +15,19 @@ class Health:
 
     Attributes:
         serving: as the probes are told.
+        change: set at the next change, and replaced then.
     """
 
     def __init__(self, *, serving: bool = True) -> None:
         self.serving = serving
-        self._changed = asyncio.Event()
+        self.change = asyncio.Event()
 
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001  # the name says what the value means
         """Changes the state and tells everybody who watches it."""
         if serving is not self.serving:
             self.serving = serving
-            self._changed.set()
-            self._changed = asyncio.Event()
-
-    async def changed(self) -> None:
-        """Returns at the next change."""
-        await self._changed.wait()
+            self.change.set()
+            self.change = asyncio.Event()
 
 
 class HealthService(pb.HealthBase):
@@ -50,9 +47,9 @@ class HealthService(pb.HealthBase):
 
     async def watch(self, message: pb.HealthCheckRequest) -> AsyncIterator[pb.HealthCheckResponse]:
         while True:
-            changed = self._health.changed()
+            change = self._health.change  # taken before the answer, so that none is missed
             yield self._answer(message.service)
-            await changed
+            await change.wait()
 
     def _answer(self, service: str) -> pb.HealthCheckResponse:
         if service not in self._services:
