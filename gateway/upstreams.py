@@ -7,6 +7,7 @@ from gateway.http.operations import Asked
 from gateway.schemas import NewPrescription, NewRecord, PrescriptionReplacement, RecordReplacement
 from mesh.call import Reply
 from mesh.clock import Clock
+from mesh.endpoints import EndpointState
 from protos.generated.caremesh import v1 as pb
 
 NOT_SENT = {"version", "created_at", "updated_at", "updated_by"}
@@ -26,6 +27,18 @@ class Caller(Protocol):
         scope: str,
         request_id: str,
     ) -> Reply: ...
+
+
+class Watched(Protocol):
+    """What the probes need of it."""
+
+    @property
+    def service(self) -> str: ...
+    def endpoints(self) -> list[EndpointState]: ...
+
+
+class Service(Caller, Watched, Protocol):
+    """A service as the gateway needs it; `mesh.client.ServiceClient` is one."""
 
 
 class Upstream:

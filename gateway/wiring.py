@@ -6,17 +6,15 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-import orjson
-
 from gateway.http.app import create_app
 from gateway.http.cors import Cors
 from gateway.http.edge import App, Edge
-from gateway.http.openapi import document
 from gateway.http.server import listen, serve
 from gateway.routes import control, prescriptions, records
 from gateway.settings import GatewaySettings, listed
-from gateway.upstreams import PrescriptionsClient, RecordsClient
-from mesh.call import Service, methods_of
+from gateway.upstreams import PrescriptionsClient, RecordsClient, Service
+from mesh.call import Service as Generated
+from mesh.call import methods_of
 from mesh.client import ServiceClient
 from mesh.clock import Clock, SystemClock
 from mesh.endpoints import Leases, Static
@@ -60,8 +58,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
 
 
 def build(
-    of_records: ServiceClient,
-    of_prescriptions: ServiceClient,
+    of_records: Service,
+    of_prescriptions: Service,
     settings: GatewaySettings,
     clock: Clock,
     tracing: Tracing,
@@ -75,7 +73,6 @@ def build(
             control.blueprint((of_records, of_prescriptions), draining, clock),
         )
     )
-    app.extensions["openapi"] = orjson.dumps(document(app))
     return Traced(around(app, settings, clock), tracing)
 
 
@@ -86,7 +83,7 @@ def around(app: Any, settings: GatewaySettings, clock: Clock) -> App:
     return Edge(inner, hosts=listed(settings.allowed_hosts), longest=settings.request_timeout, clock=clock)
 
 
-def _client(name: str, service: type[Service], settings: GatewaySettings, events: Events) -> ServiceClient:
+def _client(name: str, service: type[Generated], settings: GatewaySettings, events: Events) -> ServiceClient:
     addresses = listed(getattr(settings, name))
     source = Static(addresses) if addresses else Leases(listed(settings.registries))
     return ServiceClient(name, methods=methods_of(service, LEVELS), source=source, events=events, codec=Codec())

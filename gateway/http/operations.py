@@ -61,7 +61,7 @@ class Operation:
         if self.body:
             found += [kinds.TIMEOUT, kinds.MEDIA]
         if self.upstream:
-            found += [kinds.NOT_FOUND, kinds.CONFLICT, kinds.RATE, kinds.UNIMPLEMENTED]
+            found += [kinds.NOT_FOUND, kinds.DELETED, kinds.CONFLICT, kinds.RATE, kinds.UNIMPLEMENTED]
             found += [kinds.UNAVAILABLE, kinds.UNKNOWN_OUTCOME if self.write else kinds.LATE]
         return tuple(sorted({*found, *self.failures}, key=lambda kind: (kind.status, kind.slug)))
 

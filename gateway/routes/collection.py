@@ -117,7 +117,6 @@ def _reading(of: Collection) -> Operation:
         description=f"Another patient's {of.noun} is 404.",
         ids=of.both,
         answer=of.item,
-        failures=(kinds.DELETED,),
     )
 
 
@@ -131,7 +130,6 @@ def _replacement(of: Collection, name: str, ids: Mapping[str, str]) -> Operation
         body=of.replacement,
         answer=of.item,
         write=True,
-        failures=(kinds.DELETED,),
     )
 
 
@@ -144,7 +142,6 @@ def _deletion(of: Collection, name: str, ids: Mapping[str, str]) -> Operation:
         ids=ids,
         success=204,
         write=True,
-        failures=(kinds.DELETED,),
     )
 
 

@@ -1,29 +1,23 @@
 """Probes, the OpenAPI document and the page that shows it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NoReturn, Protocol
+from typing import Any, Literal, NoReturn
 
 import orjson
 from pydantic import ConfigDict
 from quart import Blueprint, Response, current_app
 
 from gateway.auth import Access
+from gateway.http import openapi
 from gateway.http import problems as kinds
 from gateway.http.docs import page
 from gateway.http.operations import Asked, Operation, add
 from gateway.http.problems import Problem
 from gateway.schemas import Answer
+from gateway.upstreams import Watched
 from mesh.clock import Clock
 from mesh.endpoints import EndpointState
 from mesh.version import __version__
-
-
-class Watched(Protocol):
-    """What is asked of `mesh.client.ServiceClient`."""
-
-    @property
-    def service(self) -> str: ...
-    def endpoints(self) -> list[EndpointState]: ...
 
 
 class Alive(Answer):
@@ -106,6 +100,7 @@ class Control:
     def __init__(self, services: Sequence[Watched], draining: Callable[[], bool]) -> None:
         self._services, self._draining = services, draining
         self._seen: set[str] = set()
+        self._document = b""
 
     async def livez(self, _: Asked) -> Response:
         return _json({"state": "alive"})
@@ -134,9 +129,9 @@ class Control:
         return _json({"state": state, "version": __version__, "services": services})
 
     async def document(self, _: Asked) -> Response:
-        return Response(
-            current_app.extensions["openapi"], 200, {"Cache-Control": "no-cache"}, content_type="application/json"
-        )
+        # Made when first asked for: most gateways never are.
+        self._document = self._document or orjson.dumps(openapi.document(current_app))
+        return Response(self._document, 200, {"Cache-Control": "no-cache"}, content_type="application/json")
 
     async def docs(self, _: Asked) -> Response:
         body, policy = page()
