@@ -18,7 +18,7 @@ from storage.errors import AddressError
 
 # Milliseconds that SQLite itself waits for a lock, which blocks the connection's thread. Writers wait little there
 # and the rest in asyncio, where a deadline can end it; a reader waits only for the recovery after a crash.
-WRITER_WAITS_MS = 20
+WRITER_WAITS_MS = 5
 READER_WAITS_MS = 1000
 
 

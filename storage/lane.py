@@ -21,7 +21,7 @@ from storage.failures import BUSY, DOWN, is_busy, meaning, unavailable
 
 PATIENCE = 5.0  # seconds, for a caller that names none
 TO_ANSWER = 0.05  # seconds of the caller's time that are kept back to tell it of a failure
-PAUSE = 0.004  # seconds between two tries for a lock that another process holds
+PAUSE = 0.002  # seconds at most between two tries for a lock that another process holds
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]

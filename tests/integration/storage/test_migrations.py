@@ -1,0 +1,160 @@
+"""Migrations: once, in a child, whole or not at all, and a failure says why."""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.engine import Connection
+
+from storage.child import migrate_in_child
+from storage.database import Database
+from storage.engine import sqlite_file
+from storage.errors import MigrationFailed
+from storage.migrations import migrate
+from tests.databases import Kind, migrated
+from tests.fakes.waiting import until
+
+ENV = "from storage.migrations import run_migrations\n\nrun_migrations()\n"
+FIRST = """
+from pathlib import Path
+from alembic import op
+import sqlalchemy as sa
+
+revision = "0001"
+down_revision = None
+
+def upgrade():
+    op.create_table("notes", sa.Column("id", sa.Integer, primary_key=True))
+    with Path(__file__).with_name("ran.txt").open("a") as ran:
+        ran.write("once\\n")
+"""
+FAILS = """
+from alembic import op
+import sqlalchemy as sa
+
+revision = "0002"
+down_revision = "0001"
+
+def upgrade():
+    op.create_table("half", sa.Column("id", sa.Integer, primary_key=True))
+    op.execute("INSERT INTO nowhere VALUES (1)")
+"""
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    versions = tmp_path / "scripts" / "versions"
+    versions.mkdir(parents=True)
+    (versions.parent / "env.py").write_text(ENV)
+    (versions / "r0001.py").write_text(FIRST)
+    return versions.parent
+
+
+def tables(address: str) -> set[str]:
+    connection = sqlite3.connect(sqlite_file(address))
+    try:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    finally:
+        connection.close()
+
+
+def child(address: str, scripts: Path) -> list[str]:
+    code = "import sys, pathlib, storage.migrations as m; m.migrate(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    return ["-c", code, address, str(scripts)]
+
+
+async def test_replicas_that_start_at_once_migrate_once(address: str, scripts: Path) -> None:
+    """Whoever is first migrates, the others wait and find it done."""
+    await asyncio.gather(*(migrate_in_child(child(address, scripts), os.environ) for _ in range(4)))
+    assert (scripts / "versions" / "ran.txt").read_text() == "once\n"
+    assert "notes" in tables(address)
+
+
+def test_migrating_again_changes_nothing(address: str, scripts: Path) -> None:
+    """Each start of each replica does so."""
+    migrate(address, scripts)
+    migrate(address, scripts)
+    assert (scripts / "versions" / "ran.txt").read_text() == "once\n"
+
+
+def test_a_migration_that_fails_says_why_and_leaves_the_database_as_it_was(address: str, scripts: Path) -> None:
+    """Old replicas go on serving; half a schema would stop them."""
+    migrate(address, scripts)
+    (scripts / "versions" / "r0002.py").write_text(FAILS)
+    with pytest.raises(MigrationFailed, match="no such table: nowhere"):
+        migrate(address, scripts)
+    assert tables(address) == {"alembic_version", "notes"}
+    (scripts / "versions" / "r0002.py").unlink()
+    migrate(address, scripts)
+
+
+def test_a_database_of_a_newer_version_is_refused_with_its_remedy(address: str, scripts: Path) -> None:
+    """An old program would write what the new schema does not expect."""
+    migrate(address, scripts)
+    connection = sqlite3.connect(sqlite_file(address), isolation_level=None)
+    connection.execute("UPDATE alembic_version SET version_num = '0009'")
+    connection.close()
+    with pytest.raises(MigrationFailed, match="newer version"):
+        migrate(address, scripts)
+
+
+def test_what_is_no_database_is_told(address: str, scripts: Path) -> None:
+    """A wrong path must not overwrite what lies there."""
+    file = sqlite_file(address)
+    file.write_bytes(b"a letter to my doctor\n" * 100)
+    with pytest.raises(MigrationFailed, match="database"):
+        migrate(address, scripts)
+    assert file.read_bytes() == b"a letter to my doctor\n" * 100
+
+
+def test_only_this_user_may_read_the_database(address: str, scripts: Path) -> None:
+    """It holds patients' data."""
+    migrate(address, scripts)
+    assert stat.S_IMODE(sqlite_file(address).stat().st_mode) == 0o600
+
+
+def test_another_migration_that_never_ends_is_not_waited_for_for_ever(address: str, scripts: Path) -> None:
+    """A start that hangs without a word helps nobody."""
+    file = sqlite_file(address)
+    with file.with_name(f"{file.name}.migrating").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(MigrationFailed, match="another process"):
+            migrate(address, scripts, patience=0.2)
+    migrate(address, scripts)
+
+
+async def test_a_child_that_fails_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """The service must not start on an old schema; the child has said why on standard error."""
+    with pytest.raises(MigrationFailed, match="code 3"):
+        await migrate_in_child(["-c", "import sys; print('why', file=sys.stderr); sys.exit(3)"], os.environ)
+    assert capfd.readouterr().err == "why\n"
+
+
+async def test_a_start_that_is_given_up_takes_its_child_along(tmp_path: Path) -> None:
+    """Nothing goes on migrating when the supervisor has said stop."""
+    told = tmp_path / "pid"
+    code = f"import os, sys; open({str(told)!r}, 'w').write(f'{{os.getpid()}}\\n'); sys.stdin.read()"
+    starting = asyncio.create_task(migrate_in_child(["-c", code], os.environ))
+    await until(lambda: told.exists() and told.read_text().endswith("\n"))
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)
+
+
+async def test_the_migrated_schema_is_the_one_the_tables_describe(address: str, kind: Kind) -> None:
+    """The tables in Python are what statements are made from; the scripts are what is really there."""
+    await migrated(address, kind)
+
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), kind.shape.table.metadata))
+
+    async with Database(address) as database:
+        assert await database.read(lambda connection: connection.run_sync(differences)) == []
