@@ -44,7 +44,7 @@ class Child:
 
     def stop(self, grace: float) -> None:
         """Ends it: SIGTERM, and SIGKILL after `grace` seconds. A second call may shorten the grace."""
-        self._grace = grace
+        self._grace = max(0.0, grace)
         self._stop.set()
 
     def kill(self) -> None:

@@ -84,6 +84,7 @@ async def _supervise(planned: Plan, data: Path, lock_fd: int) -> int:
 async def _leave(unread: asyncio.Event, supervisor: Supervisor) -> None:
     """Nobody reads the stream any more (`| head` has ended): stop, as any program in a pipe does."""
     await unread.wait()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed there at exit
     supervisor.stop()
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 WITHIN = 2.0  # seconds for one answer
-EVERY = 0.1  # seconds between two questions
+EVERY = 0.25  # seconds between two questions
 
 
 async def ready(address: str) -> bool:

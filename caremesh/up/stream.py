@@ -29,7 +29,8 @@ class Stream:
     def line(self, name: str, text: str, colour: str = "") -> None:
         """Adds one line of a process (without a name: as it is, so that it can be copied whole); never waits."""
         prefix = paint(f"{name:<{self._width}} │ ", self._palette.get(name, "bold"), on=self._colours) if name else ""
-        shown = paint(harmless(text), colour, on=self._colours) if colour else harmless(text)
+        shown = harmless(_once(name, text))
+        shown = paint(shown, colour, on=self._colours) if colour else shown
         try:
             self._lines.put_nowait(f"{prefix}{shown}\n")
         except queue.Full:
@@ -60,3 +61,11 @@ class Stream:
             except (OSError, ValueError):
                 self._broken()
                 return
+
+
+def _once(name: str, text: str) -> str:
+    """A log line names its process after the time; here the prefix has said it."""
+    if not name:
+        return text
+    time, found, rest = text.partition(f" {name} ")
+    return f"{time} {rest.lstrip()}" if found and " " not in time else text

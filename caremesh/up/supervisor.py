@@ -15,9 +15,9 @@ from caremesh.up.ready import wait_ready
 
 ME = "caremesh"
 Announce = Callable[[Plan], None]
-# Who stops first, and how many seconds it gets: gateways finish what they have begun while the services still
-# answer, services withdraw their leases while the registry still listens. Together well under 3 s.
-ORDER = (("gateway", 1.0), ("prescriptions records", 0.9), ("registry", 0.4))
+# Who stops first, and in which second at the latest: gateways finish what they have begun while the services
+# still answer, services withdraw their leases while the registry still listens.
+ORDER = (("gateway", 1.3), ("prescriptions records", 2.3), ("registry", 2.7))
 SLOW = 20.0  # seconds after which to say what is not ready yet
 
 
@@ -59,13 +59,12 @@ class Supervisor:
 
     async def _end(self, keeping: dict[Child, "asyncio.Task[None]"]) -> None:
         began = time.monotonic()
-        for kinds, grace in ORDER:
-            tasks = [task for child, task in keeping.items() if child.spec.kind in kinds.split()]
-            for child in keeping:
-                if child.spec.kind in kinds.split():
-                    child.stop(grace)
-            if tasks:
-                await asyncio.wait(tasks)
+        for kinds, latest in ORDER:
+            ending = [child for child in keeping if child.spec.kind in kinds.split()]
+            for child in ending:
+                child.stop(began + latest - time.monotonic())
+            if ending:
+                await asyncio.wait([keeping[child] for child in ending])
                 self._say(ME, f"stopped: {kinds.replace(' ', ', ')}", "dim")
         self._say(ME, f"all stopped in {time.monotonic() - began:.1f} s")
 

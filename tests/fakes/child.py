@@ -1,0 +1,37 @@
+"""A process for the supervisor to keep: says that it is up, and ends as it is told.
+
+Arguments: one of `plain` (ends on SIGTERM or when its parent is gone), `stubborn` (ignores SIGTERM),
+`dies` (exit code 3), `refuses` (exit code 2), `long` (prints one line of 200,000 characters, then as plain).
+"""
+
+import os
+import signal
+import sys
+import threading
+
+
+def _orphan() -> None:
+    while os.read(int(os.environ["CAREMESH_PARENT_FD"]), 1):
+        pass
+    os._exit(1)
+
+
+def main(kind: str) -> int:
+    """Runs until it is ended."""
+    sys.stdout.write(f"up {os.getpid()}\n")
+    if kind in ("dies", "refuses"):
+        return 3 if kind == "dies" else 2
+    if kind == "long":
+        sys.stdout.write("x" * 200_000 + "\n")
+    sys.stdout.flush()
+    threading.Thread(target=_orphan, daemon=True).start()
+    if kind == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.pause()
+    signal.sigwait({signal.SIGTERM})
+    return 0
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM} if sys.argv[1] != "stubborn" else ())
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,161 @@
+"""The supervisor with small stand-ins for its processes: what it starts, starts again, stops, and says."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from caremesh import state
+from caremesh.up.plan import Plan, Spec
+from caremesh.up.supervisor import ORDER, Supervisor
+from tests.fakes import child
+from tests.fakes.waiting import until
+
+
+@dataclass
+class Heard:
+    """Everything the supervisor said."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def __call__(self, name: str, text: str, colour: str = "") -> None:
+        self.lines.append((name, text))
+
+    def count(self, name: str, text: str) -> int:
+        return sum(text in told for who, told in self.lines if who == name)
+
+    def before(self, *texts: str) -> bool:
+        """Whether these were said in this order."""
+        said = [told for _, told in self.lines]
+        places = [next(place for place, told in enumerate(said) if text in told) for text in texts]
+        return places == sorted(places)
+
+
+def plan(**kinds: str) -> Plan:
+    """One process of each kind named, behaving so."""
+    command = {name: (sys.executable, "-S", child.__file__, behaviour) for name, behaviour in kinds.items()}
+    specs = [Spec(f"{name}.1", name, command[name], 1, dict(os.environ)) for name in kinds]
+    return Plan(tuple(specs), ())
+
+
+@asynccontextmanager
+async def supervised(place: Path, planned: Plan) -> AsyncIterator[tuple[Supervisor, Heard, "asyncio.Task[None]"]]:
+    """Runs it until the block is left."""
+    heard = Heard()
+    with state.locked(place) as lock:
+        supervisor = Supervisor(planned, place, lock, heard, Random(1))
+        task = asyncio.create_task(supervisor.run(lambda _: None))
+        try:
+            yield supervisor, heard, task
+        finally:
+            if not task.done():
+                supervisor.stop()
+            await asyncio.wait_for(task, 10)
+
+
+def up(heard: Heard, *names: str) -> Callable[[], bool]:
+    return lambda: all(heard.count(f"{name}.1", "up ") for name in names)
+
+
+ALL = {"registry": "plain", "records": "plain", "gateway": "plain"}
+
+
+async def test_a_process_that_is_killed_is_started_again_and_it_is_said(tmp_path: Path) -> None:
+    """The promise of `caremesh up`: a replica that dies comes back without anybody's hand."""
+    async with supervised(tmp_path, plan(**ALL)) as (supervisor, heard, _):
+        await until(up(heard, *ALL))
+        records = supervisor.children[1]
+        assert records.pid
+        os.kill(records.pid, signal.SIGKILL)
+        await until(lambda: heard.count("records.1", "up ") == 2)
+        assert heard.count("records.1", "ended by SIGKILL; starting it again in 0.") == 1
+        assert heard.count("gateway.1", "up ") == 1
+
+
+async def test_what_dies_at_once_is_started_ever_more_slowly(tmp_path: Path) -> None:
+    """A process that cannot live must not burn the machine."""
+    async with supervised(tmp_path, plan(gateway="dies", registry="plain")) as (_, heard, _task):
+        await until(lambda: heard.count("gateway.1", "ended with exit code 3") >= 4)
+    waits = [float(told.split(" in ")[1].split()[0]) for _, told in heard.lines if "again" in told]
+    assert all(0.1 <= wait <= 0.1 + 0.5 * 2**place for place, wait in enumerate(waits))
+    assert max(waits) > 0.5
+
+
+async def test_all_are_stopped_in_order_gateways_first_the_registry_last(tmp_path: Path) -> None:
+    """A gateway that outlives its services answers its last requests with errors."""
+    async with supervised(tmp_path, plan(**ALL)) as (supervisor, heard, task):
+        await until(up(heard, *ALL))
+        pids = [one.pid for one in supervisor.children]
+        supervisor.stop()
+        await task
+    assert heard.before("stopped: gateway", "stopped: prescriptions, records", "stopped: registry", "all stopped in 0.")
+    assert not any(pid and state.alive(pid) for pid in pids)
+
+
+async def test_who_does_not_end_is_killed_and_named_and_all_is_over_in_3_seconds(tmp_path: Path) -> None:
+    """The promise holds even when each kind hangs."""
+    hanging = dict.fromkeys(("registry", "records", "prescriptions", "gateway"), "stubborn")
+    async with supervised(tmp_path, plan(**hanging)) as (supervisor, heard, task):
+        await until(up(heard, *hanging))
+        await asyncio.sleep(0.1)  # until each has set its signal's handling, which it cannot tell
+        supervisor.stop()
+        await task
+    assert ORDER[-1][1] < 3.0
+    killed = {name for name, told in heard.lines if told.startswith("did not end within ")}
+    assert killed == {f"{name}.1" for name in hanging}
+
+
+async def test_a_second_stop_ends_everything_at_once(tmp_path: Path) -> None:
+    """Ctrl-C twice: somebody is in a hurry."""
+    async with supervised(tmp_path, plan(gateway="stubborn", registry="stubborn")) as (supervisor, heard, task):
+        await until(up(heard, "gateway", "registry"))
+        began = time.monotonic()
+        supervisor.stop()
+        supervisor.stop()
+        await task
+        assert time.monotonic() - began < 1.0
+
+
+async def test_a_process_that_refuses_its_settings_ends_everything_and_is_a_failure(tmp_path: Path) -> None:
+    """No restart mends a setting: starting it for ever would hide the line that says what to mend."""
+    async with supervised(tmp_path, plan(registry="plain", gateway="refuses")) as (supervisor, heard, task):
+        await asyncio.wait_for(task, 10)
+        assert supervisor.failed
+        assert heard.count("caremesh", "gateway.1 refuses its settings") == 1
+        assert heard.count("gateway.1", "up ") == 1
+
+
+async def test_each_start_and_end_is_in_the_state_file(tmp_path: Path) -> None:
+    """Other commands find processes by it; a pid of yesterday's process would mislead them."""
+
+    def pids() -> list[int | None]:
+        told = state.read(tmp_path)
+        return [one.pid for one in told.processes] if told else []
+
+    async with supervised(tmp_path, plan(gateway="plain")) as (supervisor, heard, _):
+        await until(up(heard, "gateway"))
+        first = supervisor.children[0].pid
+        assert pids() == [first]
+        assert first
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: heard.count("gateway.1", "up ") == 2)
+        assert pids() == [supervisor.children[0].pid] != [first]
+
+
+async def test_a_line_of_any_length_comes_through_in_pieces(tmp_path: Path) -> None:
+    """A reader that gives up on a long line would leave the process hanging on a full pipe."""
+    async with supervised(tmp_path, plan(gateway="long")) as (_, heard, _task):
+        await until(lambda: sum(told.count("x") for _, told in heard.lines) == 200_000)
+
+
+async def test_a_command_that_does_not_exist_is_said_and_tried_again(tmp_path: Path) -> None:
+    """An environment being rebuilt under a running clinic comes back by itself."""
+    lost = Plan((Spec("gateway.1", "gateway", ("/nowhere/python",), 1, {}),), ())
+    async with supervised(tmp_path, lost) as (_, heard, _task):
+        await until(lambda: heard.count("gateway.1", "could not be started (No such file or directory)") >= 2)
