@@ -15,10 +15,10 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from storage.engine import sqlite_file, writing_engine
-from storage.errors import MigrationFailed, StorageError
+from storage.errors import MigrationFailed, StorageError, Unavailable
 from storage.lane import Lane
 
 PATIENCE = 60.0  # seconds to wait for another replica's migration, and for the database
@@ -89,9 +89,13 @@ def _alone(lock: Path, patience: float) -> Iterator[None]:
         yield
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, CommandError) and "locate revision" in str(error):
         return "the database was written by a newer version of this program; start that one, or restore a copy"
+    if isinstance(error, IntegrityError):  # some databases quote the value
+        return "a stored value breaks a rule of the new schema"
     if isinstance(error, DBAPIError):
-        return f"{type(error.orig).__name__}: {error.orig}"
+        return f"{error.orig}"
+    if isinstance(error, Unavailable) and error.__cause__:
+        return f"{error} ({_reason(error.__cause__)})"
     return str(error)
