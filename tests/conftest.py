@@ -5,6 +5,9 @@ import os
 import pytest
 
 from tests.fakes.absence import MARK
+from tests.stack import stack
+
+__all__ = ["stack"]
 
 
 @pytest.fixture(autouse=True)

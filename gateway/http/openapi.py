@@ -9,7 +9,7 @@ from quart import Quart
 
 from gateway.http.limits import MAX_ID
 from gateway.http.operations import Operation, template
-from gateway.http.parameters import Query
+from gateway.http.parameters import SECONDS, Query
 from gateway.http.problems import MEDIA_TYPE, NO_TRACE, Kind
 from mesh.version import __version__
 
@@ -97,7 +97,7 @@ def _query_parameter(query: Query) -> Json:
 
 
 def _header_parameters() -> list[Json]:
-    seconds = {"type": "number", "exclusiveMinimum": 0, "maximum": 999999}
+    seconds = {"type": "string", "pattern": f"^(?=.*[1-9]){SECONDS.pattern}$"}
     return [
         {
             "name": "Request-Id",
@@ -111,7 +111,7 @@ def _header_parameters() -> list[Json]:
             "in": "header",
             "description": "Seconds after which an answer is of no use to you; at most what the gateway grants.",
             "schema": seconds,
-            "example": 1.5,
+            "example": "1.5",
         },
     ]
 
