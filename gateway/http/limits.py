@@ -15,6 +15,9 @@ HEADERS = 32 * 1024
 HEADER_DEADLINE = 10.0
 """Seconds from a connection's first byte, or from its opening, to the end of the headers."""
 
+KEEP_ALIVE = 20
+"""Seconds that a connection may lie idle between two requests; clients that pool them keep them some 15."""
+
 LEFTOVER_DEADLINE = 5.0
 """Seconds a client may go on sending a body that has been answered already (a 413, say)."""
 

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 import uvicorn
 
 from gateway.http.edge import App
+from gateway.http.limits import KEEP_ALIVE
 from gateway.http.protocol import capped
 from process.settings import SettingsError
 
-GRACE = 2
-"""Seconds for requests in flight when the gateway ends; uvicorn counts whole ones."""
+GRACE = 1
+"""Seconds for requests in flight when the gateway ends; uvicorn counts whole ones, and all must end within 3."""
 
 BACKLOG = 1024
 
@@ -60,6 +61,7 @@ async def serve(app: App, listener: socket.socket, *, connections: int, stop: as
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )
     server = Server(config)

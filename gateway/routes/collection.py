@@ -69,8 +69,8 @@ def blueprint(of: Collection, clock: Clock) -> Blueprint:
     made, routes = Blueprint(of.plural, __name__), _Routes(of)
     short, long = f"/{of.plural}", f"/patients/<patient_id>/{of.plural}"
     for verb, rule, handler, operation in (
-        ("GET", f"{short}/<id>", routes.page, _listing(of, f"list_{of.plural}", "id")),
         ("POST", short, routes.create, _creation(of)),
+        ("GET", f"{short}/<id>", routes.page, _listing(of, f"list_{of.plural}", "id")),
         ("PUT", f"{short}/<id>", routes.replace, _replacement(of, f"replace_{of.noun}", {"id": of.id})),
         ("DELETE", f"{short}/<id>", routes.delete, _deletion(of, f"delete_{of.noun}", {"id": of.id})),
         ("GET", long, routes.page, _listing(of, f"list_patient_{of.plural}", "patient_id")),

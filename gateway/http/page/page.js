@@ -11,6 +11,9 @@ const make = (tag, attributes = {}, ...children) => {
   return element;
 };
 
+// `this` in a description is code.
+const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+
 const resolve = (api, node) =>
   node && node.$ref ? node.$ref.slice(2).split("/").reduce((found, step) => found[step], api) : node;
 
@@ -43,7 +46,7 @@ const fieldTable = (api, name, seen = new Set()) => {
     const told = [raw.description || plain.description, limits(plain)].filter(Boolean).join(" · ");
     return make("tr", {},
       make("td", {}, make("code", {}, field), needed.has(field) ? make("span", { class: "need", title: "required" }, " *") : ""),
-      make("td", {}, typeOf(api, raw)), make("td", { class: "soft" }, told));
+      make("td", {}, typeOf(api, raw)), make("td", { class: "soft" }, ...prose(told)));
   });
   const inner = Object.values(schema.properties).flatMap((raw) => {
     const target = raw.items || raw;
@@ -67,11 +70,14 @@ const form = (api, path, verb, operation) => {
     inputs.push([parameter, box]);
     return make("label", {},
       make("span", {}, make("code", {}, parameter.name), parameter.required ? make("span", { class: "need" }, " *") : ""),
-      box, make("span", { class: "soft" }, parameter.description || ""));
+      box, make("span", { class: "soft" }, ...prose(parameter.description || "")));
   });
   const media = operation.requestBody && operation.requestBody.content["application/json"];
   const area = media ? make("textarea", { spellcheck: "false", "aria-label": "body" }) : null;
-  if (area) area.value = JSON.stringify(media.examples.typical.value, null, 2);
+  if (area) {
+    area.value = JSON.stringify(media.examples.typical.value, null, 2);
+    area.rows = Math.min(area.value.split("\n").length + 1, 28);
+  }
   const result = make("div", { "aria-live": "polite" });
 
   const send = async (event) => {
@@ -127,7 +133,7 @@ const card = (api, path, verb, operation) => {
     if (!details.open || details.childElementCount > 1) return;
     const fields = schemasOf(operation).flatMap((name) => fieldTable(api, name));
     details.append(make("div", { class: "inside" },
-      operation.description ? make("p", { class: "soft" }, operation.description) : null,
+      operation.description ? make("p", { class: "soft" }, ...prose(operation.description)) : null,
       form(api, path, verb, operation),
       fields.length ? make("details", { class: "more" }, make("summary", {}, "Fields"), ...fields) : null,
       make("details", { class: "more" }, make("summary", {}, "Every answer"), ...responses(api, operation))));
@@ -146,7 +152,7 @@ const draw = (api) => {
   document.title = api.info.title + " API";
   nav.replaceChildren(make("strong", {}, api.info.title), make("span", { class: "soft" }, api.info.summary));
   main.replaceChildren(make("h1", {}, api.info.title, make("small", {}, "version " + api.info.version)),
-    ...api.info.description.trim().split("\n\n").map((text) => make("p", { class: "lead" }, text.replaceAll("`", ""))),
+    ...api.info.description.trim().split("\n\n").map((text) => make("p", { class: "lead" }, ...prose(text))),
     make("p", {}, make("a", { href: "/openapi.json" }, "/openapi.json"), " is this page for machines."));
   for (const tag of api.tags) {
     main.append(make("h2", {}, tag.name), make("p", { class: "soft" }, tag.description));
