@@ -1,14 +1,17 @@
 """`caremesh up` as a process of its own, on free ports and its own data."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from caremesh import state
 from tests.fakes.waiting import wait_until
@@ -115,3 +118,32 @@ class Up:
         """Another `caremesh` command, on the same configuration."""
         line = [*COMMAND, *arguments, "--config", str(self.config)]
         return subprocess.run(line, cwd=HOUSE, capture_output=True, text=True, timeout=300, check=False)
+
+
+def get(url: str) -> Any:
+    """The JSON there; HTTPError unless 2xx."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def healthy(running: Up) -> bool:
+    """Whether each gateway sees both replicas of both services at work."""
+    gateways = [one for one in running.state.processes if one.kind == "gateway"]
+    try:
+        told = [get(f"http://{one.address}/health") for one in gateways]
+    except OSError:
+        return False
+    return all(len(s["endpoints"]) == 2 and s["state"] == "up" for one in told for s in one["services"])
+
+
+def posted(gateway: str, text: str) -> int:
+    """Writes a record; gives the status, 0 without an answer."""
+    body = json.dumps({"patient_id": 31, "doctor_id": 1, "record_text": text, "date": "2025-01-01"}).encode()
+    request = urllib.request.Request(f"{gateway}/records", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
