@@ -121,6 +121,25 @@ class Stack:
                 process.running.wait(10)
         self._exits.close()
 
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """One request to the gateway: its status, and its body where that is JSON."""
+        sent = None if body is None else json.dumps(body).encode()
+        told = {"Content-Type": "application/json"} if sent else {}
+        request = urllib.request.Request(self.url + path, sent, {**told, **(headers or {})}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=15) as answer:
+                return int(answer.status), json.loads(answer.read() or "null")
+        except urllib.error.HTTPError as error:
+            with error:
+                return int(error.code), json.loads(error.read() or "null")
+
+    @property
+    def told(self) -> str:
+        """All that all of them have logged."""
+        return "".join(process.told for process in self.processes.values())
+
     def wait_until_ready(self) -> None:
         """Returns once the gateway answers /readyz with 200 and knows every replica.
 

@@ -19,6 +19,7 @@ const PRESCRIPTIONS = "caremesh.v1.PrescriptionManagementService";
 const REGISTRY = "mesh.registry.v1.ServiceRegistry";
 const HEALTH = "grpc.health.v1.Health";
 const TEXT = "přelom ٣ 骨折 🩻";
+const PATIENT = 2147483002;
 const told = {};
 
 const found = (name) => name.split(".").reduce((at, part) => at[part], root);
@@ -64,11 +65,11 @@ function caller(service) {
 async function ofRecords() {
   const [stub, call] = caller(RECORDS);
   const made = await call("PostPatientRecords",
-    { patient_id: 8, doctor_id: 3, record_text: TEXT, date: "2024-02-29", source_id: "js" });
-  const one = { record_id: made.record_id, patient_id: 8 };
+    { patient_id: PATIENT, doctor_id: 3, record_text: TEXT, date: "2024-02-29", source_id: "js" });
+  const one = { record_id: made.record_id, patient_id: PATIENT };
   await call("GetPatientRecord", one);
   await call("PutPatientRecords", { ...made, record_text: `${TEXT}!` });
-  await call("GetPatientRecords", { patient_id: 8, limit: 10 });
+  await call("GetPatientRecords", { patient_id: PATIENT, limit: 10 });
   await call("DeletePatientRecords", one);
   await call("CheckHealth", {});
   told["deleted record"] = await refusal(stub, "GetPatientRecord", one);
@@ -79,13 +80,13 @@ async function ofRecords() {
 async function ofPrescriptions() {
   const [stub, call] = caller(PRESCRIPTIONS);
   const made = await call("PostPatientPrescription", {
-    patient_id: 8, doctor_id: 3, written_on: "2024-02-29",
+    patient_id: PATIENT, doctor_id: 3, written_on: "2024-02-29",
     medications: [{ medication_name: TEXT, quantity: "2.5", refills: 0 }],
   });
-  const one = { prescription_id: made.prescription_id, patient_id: 8 };
+  const one = { prescription_id: made.prescription_id, patient_id: PATIENT };
   await call("GetPrescription", one);
   await call("PutPatientPrescription", { ...made, patient_name: TEXT });
-  await call("GetPatientPrescriptions", { patient_id: 8, limit: 10 });
+  await call("GetPatientPrescriptions", { patient_id: PATIENT, limit: 10 });
   await call("DeletePatientPrescription", one);
   await call("CheckHealth", {});
   stub.close();

@@ -25,6 +25,7 @@ DEADLINE = 10  # seconds
 RECORDS, PRESCRIPTIONS = "caremesh.v1.PatientRecordsService", "caremesh.v1.PrescriptionManagementService"
 REGISTRY, HEALTH = "mesh.registry.v1.ServiceRegistry", "grpc.health.v1.Health"
 TEXT = "přelom ٣ 骨折 🩻"
+PATIENT = 2147483001
 
 Told = dict[str, Any]
 
@@ -49,13 +50,15 @@ def stub(file: str, service: str, channel: Any) -> Any:
 
 def of_records(stub: Any) -> Told:
     call, told = caller(stub, RECORDS)
-    new = records.PatientRecord(patient_id=7, doctor_id=3, record_text=TEXT, date="2024-02-29", source_id="a")
+    new = records.PatientRecord(
+        patient_id=PATIENT, doctor_id=3, record_text=TEXT, date="2024-02-29", source_id="grpcio"
+    )
     made = call("PostPatientRecords", new)
-    one = records.PatientRecordRequest(record_id=made.record_id, patient_id=7)
+    one = records.PatientRecordRequest(record_id=made.record_id, patient_id=PATIENT)
     call("GetPatientRecord", one)
     made.record_text += "!"
     call("PutPatientRecords", made)
-    call("GetPatientRecords", records.PatientRecordRequest(patient_id=7, limit=10))
+    call("GetPatientRecords", records.PatientRecordRequest(patient_id=PATIENT, limit=10))
     call("DeletePatientRecords", one)
     call("CheckHealth", Empty())
     told["deleted record"] = refusal(lambda: stub.GetPatientRecord(one, timeout=DEADLINE))
@@ -66,13 +69,13 @@ def of_records(stub: Any) -> Told:
 def of_prescriptions(stub: Any) -> Told:
     call, told = caller(stub, PRESCRIPTIONS)
     medication = prescriptions.Medication(medication_name=TEXT, quantity="2.5", refills=0)
-    new = prescriptions.Prescription(patient_id=7, doctor_id=3, medications=[medication], written_on="2024-02-29")
+    new = prescriptions.Prescription(patient_id=PATIENT, doctor_id=3, medications=[medication], written_on="2024-02-29")
     made = call("PostPatientPrescription", new)
-    one = prescriptions.PrescriptionRequest(prescription_id=made.prescription_id, patient_id=7)
+    one = prescriptions.PrescriptionRequest(prescription_id=made.prescription_id, patient_id=PATIENT)
     call("GetPrescription", one)
     made.patient_name = TEXT
     call("PutPatientPrescription", made)
-    call("GetPatientPrescriptions", prescriptions.PatientRequest(patient_id=7, limit=10))
+    call("GetPatientPrescriptions", prescriptions.PatientRequest(patient_id=PATIENT, limit=10))
     call("DeletePatientPrescription", one)
     call("CheckHealth", Empty())
     return told

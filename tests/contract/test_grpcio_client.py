@@ -8,31 +8,29 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes.absence import cannot_run
-from tests.fakes.processes import Processes
 from tests.fakes.protos import PROTOS, methods, protoc
+from tests.stack import Stack
 
 HERE = Path(__file__).parent
 TEXT = "přelom ٣ 骨折 🩻"
 RECORDS, PRESCRIPTIONS = "/caremesh.v1.PatientRecordsService", "/caremesh.v1.PrescriptionManagementService"
 REGISTRY, HEALTH = "/mesh.registry.v1.ServiceRegistry", "/grpc.health.v1.Health"
-SERVED_BY = {RECORDS: "records", PRESCRIPTIONS: "prescriptions", REGISTRY: "registry"}
 
-pytestmark = pytest.mark.xdist_group("independent clients")
+pytestmark = pytest.mark.xdist_group("stack")
 
 
 @pytest.fixture(scope="module")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where each service is, as JSON, while the real processes run."""
-    with Processes(tmp_path_factory.mktemp("clinic")) as clinic:
-        clinic.start("registry", "records", "prescriptions")
-        yield json.dumps({service.strip("/"): clinic.address(kind) for service, kind in SERVED_BY.items()})
+def addresses(stack: Stack) -> str:
+    """Where each service is, as JSON."""
+    (records,), (prescriptions,) = stack.endpoints("records"), stack.endpoints("prescriptions")
+    found = {RECORDS: records, PRESCRIPTIONS: prescriptions, REGISTRY: stack.registry}
+    return json.dumps({service.strip("/"): address for service, address in found.items()})
 
 
 @pytest.fixture(scope="module")
@@ -104,5 +102,5 @@ def test_every_server_answers_the_standard_health_protocol(answers: Any) -> None
         found = answers[f"{HEALTH}/{method}"]
         assert len(found) == 6
         assert {answer["status"] for answer in found.values()} == {"SERVING"}
-    assert {answers[f"{service.strip('/')} missing"] for service in SERVED_BY} == {"NOT_FOUND"}
+    assert {answers[f"{service.strip('/')} missing"] for service in (RECORDS, PRESCRIPTIONS, REGISTRY)} == {"NOT_FOUND"}
     assert answers[f"{RECORDS}/CheckHealth"] == answers[f"{PRESCRIPTIONS}/CheckHealth"] == {"is_healthy": True}
