@@ -53,7 +53,8 @@ def log_request(method: str, route: str, status: int, seconds: float, request_id
         request_id: the request's id.
         trace_id: by default the present trace's.
     """
-    level = logging.WARNING if status >= 500 else logging.DEBUG if route in _PROBES else logging.INFO  # noqa: PLR2004
+    # A probe's answer is told once, by what changed it; probes themselves come every second.
+    level = logging.DEBUG if route in _PROBES else logging.WARNING if status >= 500 else logging.INFO  # noqa: PLR2004
     named = {"method": method, "route": route or "(no route)", "status": status}
     _tell(level, named, seconds, request_id, trace_id)
 
