@@ -4,17 +4,18 @@ A record and a prescription are documents. A service says how its documents lie 
 how they are found, listed, written and hidden is the same for both and stands here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Row, Table, insert, select, update
+from sqlalchemy import Column, Row, Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.columns import LARGEST_ID
 from storage.database import Database
 from storage.errors import Deleted, IdsExhausted, NotFound, SourceTaken
+from storage.listing import Listing
 from storage.pages import Page, Position, cursor_after, fill, position_of
 
 
@@ -49,7 +50,7 @@ class Shape(Generic[C]):
     Attributes:
         table: it has `document_columns` and an index on (patient_id, deleted_at, day, key).
         key: the name of the id's column.
-        day: the name of the column that lists are ordered by.
+        day: the name of the column, and of the content's field, that lists are ordered by.
         load: a row's content.
         store: the columns of a content, those of `document_columns` aside.
         weigh: the most bytes a content can take in a message.
@@ -82,7 +83,7 @@ class Documents(Generic[C]):
         self._now = now
         self._table = shape.table
         self._key: Column[int] = shape.table.c[shape.key]
-        self._day: Column[str] = shape.table.c[shape.day]
+        self._listing = Listing(shape.table, shape.key, shape.day)
 
     async def page(self, patient_id: int, limit: int, cursor: str, patience: float | None = None) -> Page[Document[C]]:
         """A patient's documents, newest first by (day, id).
@@ -93,14 +94,14 @@ class Documents(Generic[C]):
         scope = f"{self._table.name}/{patient_id}"
         start = position_of(cursor, scope)
 
-        async def work(connection: AsyncConnection) -> tuple[list[Row[Any]], bool]:
-            async def fetch(after: Position | None, most: int) -> Sequence[Row[Any]]:
-                return await self._after(connection, patient_id, after, most)
+        async def work(connection: AsyncConnection) -> tuple[list[Document[C]], bool]:
+            async def fetch(after: Position | None, most: int) -> list[Document[C]]:
+                return [self._load(row) for row in await self._listing.after(connection, patient_id, after, most)]
 
-            return await fill(fetch, self._place, lambda row: self._shape.weigh(self._shape.load(row)), start, limit)
+            return await fill(fetch, self._place, self._weigh, start, limit)
 
-        rows, more = await self._database.read(work, patience)
-        return Page([self._load(row) for row in rows], cursor_after(self._place(rows[-1]), scope) if more else "")
+        items, more = await self._database.read(work, patience)
+        return Page(items, cursor_after(self._place(items[-1]), scope) if more else "")
 
     async def get(self, key: int, patient_id: int = 0, patience: float | None = None) -> Document[C]:
         """One document; 0 for any patient's. Raises NotFound, Deleted."""
@@ -176,25 +177,6 @@ class Documents(Generic[C]):
             if holder is not None:
                 raise SourceTaken(holder[0], holder[1])
 
-    async def _after(
-        self, connection: AsyncConnection, patient_id: int, after: Position | None, most: int
-    ) -> Sequence[Row[Any]]:
-        if after is None:
-            return await self._listed(connection, patient_id, [], most)
-        # Two ranges of the index, since MySQL does not seek by (day, id) < (…, …).
-        same_day = [self._day == after.day, self._key < after.key]
-        rows = list(await self._listed(connection, patient_id, same_day, most))
-        if len(rows) < most:
-            rows += await self._listed(connection, patient_id, [self._day < after.day], most - len(rows))
-        return rows
-
-    async def _listed(
-        self, connection: AsyncConnection, patient_id: int, more: list[ColumnElement[bool]], most: int
-    ) -> Sequence[Row[Any]]:
-        listed = (self._table.c.patient_id == patient_id, self._table.c.deleted_at.is_(None), *more)
-        order = (self._day.desc(), self._key.desc())
-        return (await connection.execute(select(self._table).where(*listed).order_by(*order).limit(most))).all()
-
     def _columns(self, content: C) -> dict[str, object]:
         return {
             **self._shape.store(content),
@@ -202,10 +184,12 @@ class Documents(Generic[C]):
             "source_id": content.source_id or None,
         }
 
-    def _place(self, row: Row[Any]) -> Position:
-        return Position(row._mapping[self._day], row._mapping[self._key])  # noqa: SLF001  # its public name
+    def _place(self, document: Document[C]) -> Position:
+        return Position(getattr(document.content, self._shape.day), document.key)
+
+    def _weigh(self, document: Document[C]) -> int:
+        return self._shape.weigh(document.content)
 
     def _load(self, row: Row[Any]) -> Document[C]:
-        content = self._shape.load(row)
         key = row._mapping[self._key]  # noqa: SLF001  # its public name
-        return Document(key, content, row.version, row.created_at, row.updated_at, row.updated_by)
+        return Document(key, self._shape.load(row), row.version, row.created_at, row.updated_at, row.updated_by)

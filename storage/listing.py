@@ -1,0 +1,44 @@
+"""A patient's documents in their order, read from an index however far down the list they are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Row, Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.pages import Position
+
+
+class Listing:
+    """What is not hidden, newest first by (day, id).
+
+    Args:
+        table: it has an index on (patient_id, deleted_at, day, key).
+        key: the name of the id's column.
+        day: the name of the day's column.
+    """
+
+    def __init__(self, table: Table, key: str, day: str) -> None:
+        self._table = table
+        self._key: Column[int] = table.c[key]
+        self._day: Column[str] = table.c[day]
+
+    async def after(
+        self, connection: AsyncConnection, patient_id: int, position: Position | None, most: int
+    ) -> Sequence[Row[Any]]:
+        """At most so many rows after a position; None for the beginning."""
+        if position is None:
+            return await self._rows(connection, patient_id, [], most)
+        # Two ranges of the index, since MySQL does not seek by (day, id) < (…, …).
+        same_day = [self._day == position.day, self._key < position.key]
+        rows = list(await self._rows(connection, patient_id, same_day, most))
+        if len(rows) < most:
+            rows += await self._rows(connection, patient_id, [self._day < position.day], most - len(rows))
+        return rows
+
+    async def _rows(
+        self, connection: AsyncConnection, patient_id: int, more: list[ColumnElement[bool]], most: int
+    ) -> Sequence[Row[Any]]:
+        listed = (self._table.c.patient_id == patient_id, self._table.c.deleted_at.is_(None), *more)
+        order = (self._day.desc(), self._key.desc())
+        return (await connection.execute(select(self._table).where(*listed).order_by(*order).limit(most))).all()
