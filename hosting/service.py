@@ -126,7 +126,7 @@ async def _done_before(stop: asyncio.Event, work: Coroutine[object, object, None
     task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
     await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    if not task.done():
+    if stop.is_set():  # a signal to the whole group ends the child too, and that is no failure
         task.cancel()
         await asyncio.wait({task})
         return False
