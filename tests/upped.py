@@ -26,6 +26,7 @@ class Up:
 
     Attributes:
         lines: what it has printed so far.
+        written: how many writes its gateways have answered with 201.
     """
 
     def __init__(self, place: Path, *, port: int = 0, gateways: int = 1) -> None:
@@ -36,6 +37,7 @@ class Up:
         ]
         self.config.write_text("\n".join(tables), encoding="utf-8")
         self.lines: list[str] = []
+        self.written = 0
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
@@ -67,6 +69,7 @@ class Up:
         assert self.process.stdout
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
+            self.written += "POST /" in line and " 201 " in line
 
     def ready(self) -> Self:
         """Waits until it says so."""

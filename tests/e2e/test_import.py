@@ -19,13 +19,13 @@ from tests.fakes.absence import cannot_run
 from tests.fakes.waiting import wait_until
 from tests.upped import COMMAND, HOUSE, Up, get, healthy
 
-PATIENTS = 400
+PATIENTS = 300
 DATES: dict[Collection, str] = {"records": "date", "prescriptions": "written_on"}
 IDS: dict[Collection, str] = {"records": "record_id", "prescriptions": "prescription_id"}
 
 
 def importing(up: Up, *arguments: str) -> "subprocess.Popen[str]":
-    """Starts an importing command and returns once it has written for a moment."""
+    """Starts an importing command."""
     line = [*COMMAND, *arguments, "--config", str(up.config)]
     return subprocess.Popen(line, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -71,8 +71,8 @@ def everybody(rows: Sequence[Row]) -> list[int]:
 
 def begun(up: Up, process: "subprocess.Popen[str]") -> None:
     """Waits until the gateway has answered some of its writes."""
-    before = len(up.lines)
-    wait_until(lambda: sum("POST /" in line and " 201 " in line for line in up.lines[before:]) > 100, 60)
+    before = up.written
+    wait_until(lambda: up.written > before + 100, 60)
     assert process.poll() is None
 
 

@@ -1,0 +1,93 @@
+"""What each process is started with: the file over the defaults, the environment over the file, its own to each."""
+
+from pathlib import Path
+
+import pytest
+
+from caremesh.config import read
+from caremesh.preflight import misspelt, problems
+from caremesh.up.plan import Plan, plan
+from caremesh.up.ports import Ports
+
+TEXT = """
+[registry]
+count = 2
+[records]
+count = 2
+[prescriptions]
+[prescriptions.environment]
+CAREMESH_DATABASE = "sqlite:////elsewhere/p.db"
+[gateway]
+[gateway.environment]
+CAREMESH_LOG_LEVEL = "debug"
+CAREMESH_REQUEST_TIMEOUT = 1.5
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "caremesh.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def planned(file: Path, **environ: str) -> Plan:
+    ports = Ports()
+    try:
+        return plan(read(file), ports, environ)
+    finally:
+        ports.close()
+
+
+def test_each_process_has_a_name_and_a_port_of_its_own_and_knows_all_registries(file: Path) -> None:
+    """A service that knows one of two registries is lost with it."""
+    specs = planned(file).specs
+    names = ["registry.1", "registry.2", "records.1", "records.2", "prescriptions.1", "gateway.1"]
+    assert [spec.name for spec in specs] == names == [spec.environment["CAREMESH_PROCESS"] for spec in specs]
+    assert len({spec.port for spec in specs}) == 6
+    assert {int(spec.environment["CAREMESH_PORT"]) for spec in specs} == {spec.port for spec in specs}
+    registries = ",".join(spec.address for spec in specs[:2])
+    assert {spec.environment.get("CAREMESH_REGISTRIES") for spec in specs[2:]} == {registries}
+
+
+def test_each_service_has_a_database_of_its_own_unless_the_file_names_another(file: Path) -> None:
+    """Replicas share theirs; the two services never do."""
+    environments = planned(file).environments
+    assert environments["records"]["CAREMESH_DATABASE"] == f"sqlite:///{file.parent / 'var' / 'records.db'}"
+    assert environments["prescriptions"]["CAREMESH_DATABASE"] == "sqlite:////elsewhere/p.db"
+    assert "CAREMESH_DATABASE" not in environments["gateway"]
+
+
+def test_the_environment_wins_over_the_file(file: Path) -> None:
+    """`CAREMESH_LOG_LEVEL=info make run` must do what it says, also when it is given as a file."""
+    assert planned(file).environments["gateway"]["CAREMESH_LOG_LEVEL"] == "debug"
+    assert planned(file, CAREMESH_LOG_LEVEL="info").environments["gateway"]["CAREMESH_LOG_LEVEL"] == "info"
+    given = planned(file, CAREMESH_LOG_LEVEL_FILE="/run/level").environments["gateway"]
+    assert "CAREMESH_LOG_LEVEL" not in given
+    assert given["CAREMESH_LOG_LEVEL_FILE"] == "/run/level"
+
+
+def test_what_can_only_be_one_processs_is_not_handed_to_all_and_that_is_said(file: Path) -> None:
+    """One CAREMESH_DATABASE for both services would put two schemas into one file."""
+    told = planned(file, CAREMESH_DATABASE="sqlite:///one.db", CAREMESH_PORT="9")
+    assert "one.db" not in "".join(spec.environment.get("CAREMESH_DATABASE", "") for spec in told.specs)
+    assert [note.split()[0] for note in told.notes] == ["CAREMESH_DATABASE", "CAREMESH_PORT"]
+
+
+def test_every_process_takes_what_the_file_gives_it_and_what_it_would_not_take_is_found_before(file: Path) -> None:
+    """The settings classes themselves are asked: nothing here can disagree with them."""
+    assert problems(read(file), planned(file).environments) == []
+    file.write_text(TEXT.replace('"debug"', '"loud"').replace("REQUEST_TIMEOUT", "RECORD"), encoding="utf-8")
+    unknown, refused = problems(read(file), planned(file).environments)
+    assert (
+        "[gateway.environment] CAREMESH_RECORD: gateway has no such setting; did you mean CAREMESH_RECORDS?" in unknown
+    )
+    assert "gateway" in refused
+    assert "CAREMESH_LOG_LEVEL" in refused
+    assert "loud" not in refused
+
+
+def test_a_variable_that_nobody_reads_is_told_with_what_was_meant() -> None:
+    """A misspelt variable is the quietest of all faults."""
+    environ = ["PATH", "CAREMESH_LOG_LEVEL", "CAREMESH_LOG_FORMAT_FILE", "CAREMESH_LOGLEVEL", "CAREMESH_TEST_SYNTHEA"]
+    assert misspelt(environ) == ["CAREMESH_LOGLEVEL; did you mean CAREMESH_LOG_LEVEL?"]
