@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from caremesh.terminal import complain, say
+from caremesh.terminal import complain, say, untold
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,18 @@ def unknown(name: str) -> int:
 
 
 def dispatch(name: str, rest: Sequence[str]) -> int:
-    """Imports the command, reads its arguments, runs it."""
+    """Imports the command, reads its arguments, runs it. What it does not catch is told without its text."""
     module = cast("CommandModule", importlib.import_module(COMMANDS[name].module))
     parser = argparse.ArgumentParser(
         prog=f"caremesh {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.configure(parser)
-    return module.run(parser.parse_args(rest))
+    chosen = parser.parse_args(rest)
+    try:
+        return module.run(chosen)
+    except Exception as error:  # noqa: BLE001  # the interpreter would print it with its text: a row, a log line
+        complain(f"caremesh {name} ends: {untold(error)}; this is a defect of caremesh")
+        return 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
