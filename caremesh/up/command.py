@@ -18,8 +18,8 @@ from caremesh.terminal import complain, uncaught
 from caremesh.up.banner import banner
 from caremesh.up.plan import Plan, plan
 from caremesh.up.ports import Ports
-from caremesh.up.stream import Stream
-from caremesh.up.supervisor import ME, Supervisor
+from caremesh.up.stream import ME, Stream
+from caremesh.up.supervisor import Supervisor
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
