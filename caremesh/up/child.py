@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from caremesh.terminal import untold
 from caremesh.up.output import read_lines
 from caremesh.up.plan import Spec
 from mesh.decide.backoff import full_jitter
@@ -73,6 +74,7 @@ class Child:
         except OSError as error:
             return f"could not be started ({error.strerror})"
         reading = asyncio.create_task(read_lines(output, lambda line: self._say(self.spec.name, line)))
+        reading.add_done_callback(self._read)
         try:
             code = await self._wait(process)
         finally:
@@ -84,6 +86,10 @@ class Child:
         if code == REFUSED and self.starts == 1:
             self.refused.set()
         return _ending(code)
+
+    def _read(self, reading: "asyncio.Task[None]") -> None:
+        if not reading.cancelled() and (error := reading.exception()):
+            self._say(self.spec.name, f"what it prints is shown no more: {untold(error)}", "red")
 
     async def _start(self) -> tuple[Process, int]:
         """The process, and where to read what it prints."""
