@@ -1,7 +1,8 @@
 """The one stream that all processes' lines go to, each with its process's name before it."""
 
-import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import IO
 
@@ -9,6 +10,7 @@ from caremesh.terminal import coloured, harmless, paint
 
 ME = "caremesh"  # the supervisor's own lines
 WAITING = 5000  # lines held while the reader of the stream pauses (Ctrl-S, a slow pipe); further ones are counted
+GATHER = 0.02  # seconds to gather lines: written one by one, they would cost more than the requests they tell of
 _PALETTE = ("cyan", "green", "yellow", "magenta", "blue")
 
 
@@ -21,7 +23,9 @@ class Stream:
     def __init__(self, out: IO[str], names: list[str], broken: Callable[[], object]) -> None:
         self._out, self._broken, self._colours = out, broken, coloured(out)
         self._width = max(map(len, names), default=0)
-        self._lines: queue.Queue[str | None] = queue.Queue(WAITING)
+        self._lines: deque[str] = deque()
+        self._some = threading.Event()
+        self._closing = False
         self._dropped = 0
         self._palette = {name: _PALETTE[index % len(_PALETTE)] for index, name in enumerate(sorted(names))}
         self._palette.pop(ME, None)
@@ -30,13 +34,14 @@ class Stream:
 
     def line(self, name: str, text: str, colour: str = "") -> None:
         """Adds one line of a process (without a name: as it is, so that it can be copied whole); never waits."""
+        if len(self._lines) >= WAITING:
+            self._dropped += 1
+            return
         prefix = paint(f"{name:<{self._width}} │ ", self._palette.get(name, "bold"), on=self._colours) if name else ""
         shown = harmless(_once(name, text))
         shown = paint(shown, colour, on=self._colours) if colour else shown
-        try:
-            self._lines.put_nowait(f"{prefix}{shown}\n")
-        except queue.Full:
-            self._dropped += 1
+        self._lines.append(f"{prefix}{shown}\n")
+        self._some.set()
 
     def lines(self, texts: Iterable[str]) -> None:
         """Adds lines as they are."""
@@ -45,29 +50,35 @@ class Stream:
 
     def close(self) -> None:
         """Writes what is left, for at most half a second."""
-        try:
-            self._lines.put(None, timeout=0.2)
-        except queue.Full:
-            return
-        self._thread.join(timeout=0.3)
+        self._closing = True
+        self._some.set()
+        self._thread.join(timeout=0.5)
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            if self._dropped and self._lines.empty():
-                line += f"… {self._dropped} lines are not shown: nobody read them in time\n"
-                self._dropped = 0
+        while self._lines or not self._closing:
+            self._some.wait()
+            self._some.clear()
+            if not self._closing:
+                time.sleep(GATHER)
             try:
-                self._out.write(line)
-                if self._lines.empty():
-                    self._out.flush()
+                self._out.write(self._taken())
+                self._out.flush()
             except (OSError, ValueError):
                 self._broken()
                 return
+
+    def _taken(self) -> str:
+        """All lines that wait, and how many did not find room."""
+        text = "".join([self._lines.popleft() for _ in range(len(self._lines))])
+        if self._dropped:
+            text += f"… {self._dropped} lines are not shown: nobody read them in time\n"
+            self._dropped = 0
+        return text
 
 
 def _once(name: str, text: str) -> str:
     """A log line names its process after the time; here the prefix has said it."""
     if not name:
         return text
-    time, found, rest = text.partition(f" {name} ")
-    return f"{time} {rest.lstrip()}" if found and " " not in time else text
+    moment, found, rest = text.partition(f" {name} ")
+    return f"{moment} {rest.lstrip()}" if found and " " not in moment else text

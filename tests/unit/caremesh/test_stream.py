@@ -45,7 +45,7 @@ def test_a_reader_who_pauses_holds_nobody_up_and_is_told_what_was_left_out() -> 
 
     out = Paused()
     stream = Stream(out, ["gateway.1"], broken=lambda: None)
-    for number in range(WAITING + 100):  # would never end if a line waited for the reader
+    for number in range(2 * WAITING + 100):  # would never end if a line waited for the reader
         stream.line("gateway.1", str(number))
     going.set()
     wait_until(lambda: "lines are not shown" in out.getvalue())
