@@ -18,7 +18,6 @@ from caremesh.rows import Row
 from caremesh.terminal import complain, say, uncaught
 
 INTERRUPTED = 130
-DEFAULT_GATEWAY = "http://127.0.0.1:8080"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,18 +46,23 @@ def _concurrency(text: str) -> int:
     return int(text)
 
 
-def running_gateway(file: Path) -> str:
-    """The gateway of the clinic that runs by this configuration, else the usual address."""
+def running_gateway(file: Path) -> str | None:
+    """The gateway of the clinic that runs by this configuration; none is guessed, it could be another clinic's."""
     try:
         running = state.running(config.read(file).data)
     except config.ConfigError:
-        return DEFAULT_GATEWAY
-    return running.gateway if running else DEFAULT_GATEWAY
+        return None
+    return running.gateway if running else None
 
 
 def write_all(what: str, rows: Sequence[Row], arguments: argparse.Namespace) -> int:
     """Writes the rows and reports; the exit code is 0 when every row is in the clinic, 130 when interrupted."""
     gateway = arguments.gateway or running_gateway(arguments.config)
+    if gateway is None:
+        complain(
+            f"{what}: no clinic runs by {arguments.config}; start it with `caremesh up`, or name one: --gateway URL"
+        )
+        return 1
     return asyncio.run(_write(what, rows, gateway, arguments.concurrency))
 
 

@@ -10,16 +10,18 @@ from pathlib import Path
 HOST = "127.0.0.1"
 _LISTEN = "0A"  # TCP_LISTEN in the kernel's include/net/tcp_states.h
 # On Linux a bound socket that does not listen keeps its port from everybody but those who bind it by number
-# with SO_REUSEADDR, as servers do: so a port stays reserved while its process is down. Other systems refuse
-# the second bind.
+# with SO_REUSEADDR, as servers do: so a port stays reserved while its process is down. Another supervisor could
+# reserve it as well, hence the name beside it: abstract names (unix(7)) have one owner, and end with it. Other
+# systems refuse the second bind, and have no such names.
 _HOLDS = sys.platform == "linux"
+_NAME = f"caremesh/{HOST}:"
 
 
 class Ports:
     """Reserves ports until `close`, so that nothing else is given them between two starts of a process."""
 
     def __init__(self) -> None:
-        self._held: dict[int, socket.socket] = {}
+        self._held: dict[int, list[socket.socket]] = {}
 
     def take(self, wanted: int, notes: list[str]) -> int:
         """Reserves the wanted port or the next free one (0: any), noting who holds those that are taken.
@@ -39,18 +41,20 @@ class Ports:
 
     def close(self) -> None:
         """Gives all of them back."""
-        for one in self._held.values():
-            one.close()
+        for sockets in self._held.values():
+            for one in sockets:
+                one.close()
         self._held.clear()
 
     def _hold(self, wanted: int) -> int:
         if wanted in self._held:  # one of ours: bound by number it could be shared
             raise OSError(errno.EADDRINUSE, "reserved already")
-        one = bind(wanted)
-        port = int(one.getsockname()[1])
-        self._held[port] = one
-        if not _HOLDS:
-            one.close()
+        with contextlib.ExitStack() as undo:
+            one = undo.enter_context(bind(wanted))
+            port = int(one.getsockname()[1])
+            self._held[port] = [one, _name(port)] if _HOLDS else []
+            if _HOLDS:
+                undo.pop_all()
         return port
 
 
@@ -70,6 +74,21 @@ def bind(port: int) -> socket.socket:
     return one
 
 
+def _name(port: int) -> socket.socket:
+    """Owns the port's name.
+
+    Raises:
+        OSError: EADDRINUSE when another supervisor does.
+    """
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        one.bind(f"\0{_NAME}{port}")
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
 def _why(port: int, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"port {port} is not for this user"
@@ -77,7 +96,10 @@ def _why(port: int, error: OSError) -> str:
 
 
 def holder(port: int) -> str | None:
-    """Who listens on the port, e.g. "python3 -m http.server 8080 (pid 4711)"; None where /proc does not tell."""
+    """Who listens on the port or has reserved it, e.g. "python3 -m http.server 8080 (pid 4711)".
+
+    None where /proc does not tell.
+    """
     inodes = set(_listening(port))
     if not inodes:
         return None
@@ -89,7 +111,11 @@ def holder(port: int) -> str | None:
 
 
 def _listening(port: int) -> Iterator[str]:
-    """The inodes of the sockets that listen on the port, as proc(5) lists them."""
+    """The sockets that listen on the port or own its name, as proc(5) lists them."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/unix").read_text().splitlines():
+            if line.endswith(f" @{_NAME}{port}"):
+                yield f"socket:[{line.split()[6]}]"
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in Path("/proc/net", table).read_text().splitlines()[1:]:

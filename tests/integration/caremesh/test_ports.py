@@ -53,6 +53,19 @@ def test_no_port_is_given_twice() -> None:
     ports.close()
 
 
+def test_two_clinics_that_start_at_once_take_different_ports() -> None:
+    """Neither listens yet when the other looks: found when two were started in the same second."""
+    with listening() as start:
+        pass
+    one, other, notes = Ports(), Ports(), list[str]()
+    first = one.take(start, notes)
+    assert other.take(first, notes) != first
+    assert sys.platform != "linux" or f"port {first} is taken by " in notes[-1] or len(notes) > 1
+    assert sys.platform != "linux" or f"(pid {os.getpid()})" in notes[-1]
+    one.close()
+    other.close()
+
+
 @LINUX
 def test_a_reserved_port_is_given_to_nobody_but_its_server() -> None:
     """Between two starts of a process its port must not become another connection's."""

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +73,13 @@ def test_a_missing_package_is_named_with_the_way_to_the_environment() -> None:
     assert done.returncode == 1
     assert "the package aiohttp is missing here; `make run` builds the environment" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_rows_are_never_written_to_a_clinic_that_was_only_guessed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the configured clinic does not run, whoever answers at the usual port is somebody else's."""
+    file = tmp_path / "caremesh.toml"
+    file.write_text("[registry]\n[records]\n[prescriptions]\n[gateway]\n", encoding="utf-8")
+    assert main(["demo", "--config", str(file)]) == 1
+    assert f"no clinic runs by {file}; start it with `caremesh up`" in capsys.readouterr().err
