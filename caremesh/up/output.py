@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 
 LINE = 65536  # bytes; a longer line is told in pieces
-GATHER = 0.01  # seconds; the pipe gathers lines meanwhile, so that not each of them wakes the supervisor
+GATHER = 0.05  # seconds; the pipe gathers lines meanwhile, so that not each of them wakes the supervisor
 
 
 async def read_lines(descriptor: int, tell: Callable[[str], object]) -> None:
@@ -26,7 +26,8 @@ async def read_lines(descriptor: int, tell: Callable[[str], object]) -> None:
                 lines, rest = [*lines, rest], b""
             for line in lines:
                 tell(line.decode(errors="replace"))
-            await asyncio.sleep(GATHER)
+            if len(chunk) < LINE:
+                await asyncio.sleep(GATHER)
         if rest:
             tell(rest.decode(errors="replace"))
     finally:
