@@ -26,6 +26,14 @@ from mesh.status import Status
 LINK_BROKE = (StreamTerminatedError, ProtocolError, ConnectionError, OSError, h2.exceptions.ProtocolError)
 
 
+class _Waker(Wrapper):
+    """Wakes the caller once: grpclib says twice that a connection is closed, and cancels the task each time."""
+
+    def cancel(self, error: Exception) -> None:
+        if not self.cancelled:
+            super().cancel(error)
+
+
 class _Stream(Stream[Any, Any]):
     """A stream that tells the server the deadline and leaves the waiting for it to the layers above.
 
@@ -33,7 +41,7 @@ class _Stream(Stream[Any, Any]):
     """
 
     async def __aenter__(self) -> Self:
-        self._wrapper = Wrapper()
+        self._wrapper = _Waker()
         return self
 
     def _raise_for_content_type(self, headers_map: dict[str, str]) -> None:
