@@ -18,6 +18,7 @@ class ServiceSettings(Settings):
     registries: str = setting("127.0.0.1:8500", "the registries to announce itself to, host:port, with commas between")
     process: str = setting("service", "the name of this process in logs and traces")
     database: str = setting("", "the database's address, sqlite:///path/to/file.db", repr=False)
+    keys_kept_hours: int = setting(48, "hours for which an Idempotency-Key is kept; at least 24", ge=24, le=24 * 366)
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "the least level that is logged")
     log_format: Literal["text", "json"] = setting("text", "log lines for people (text) or for programs (json)")
     otlp_endpoint: str = setting(

@@ -13,8 +13,9 @@ import svc_prescriptions.wiring
 import svc_records.repository
 import svc_records.wiring
 from storage.database import Database
-from storage.documents import Documents, Shape
+from storage.documents import Documents
 from storage.migrations import migrate
+from storage.shape import Shape
 from svc_prescriptions.domain import Medication, PrescriptionContent
 from svc_records.domain import RecordContent
 

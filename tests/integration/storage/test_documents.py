@@ -16,7 +16,7 @@ from storage.database import Database
 from storage.documents import Documents
 from storage.errors import Deleted, IdsExhausted, Invalid, NotFound, SourceTaken
 from storage.pages import LARGEST_PAGE_BYTES
-from tests.databases import Kind
+from tests.databases import RECORDS, Kind
 
 EVERY_SCRIPT = "Příliš žluťoučký kůň · مرحبا بالعالم · 病歷記錄 · 🧑‍⚕️💊\n\ttab"
 
@@ -229,7 +229,11 @@ async def test_a_list_is_read_from_its_index_alone_in_order(database: Database, 
     order = f"ORDER BY {day} DESC, {key} DESC LIMIT 50"
     listed = f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE patient_id = 7 AND deleted_at IS NULL"
     ranges = ("", f"AND {day} < '2024-02-29'", f"AND {day} = '2024-02-29' AND {key} < 9")
-    for more in ranges:
-        answer = await database.read(partial(AsyncConnection.execute, statement=text(f"{listed} {more} {order}")))
-        (step,) = (row.detail for row in answer.all())
-        assert step.startswith(f"SEARCH {table} USING INDEX {table}_listed (patient_id=? AND deleted_at=?")
+    filters = {"": f"{table}_listed"} | (
+        {"AND category = 'note'": "records_listed_by_category"} if kind is RECORDS else {}
+    )
+    for only, index in filters.items():
+        for more in ranges:
+            query = text(f"{listed} {only} {more} {order}")
+            (step,) = (await database.read(partial(AsyncConnection.execute, statement=query))).all()
+            assert step.detail.startswith(f"SEARCH {table} USING INDEX {index} (patient_id=? AND deleted_at=?")

@@ -3,23 +3,31 @@
 import asyncio
 import fcntl
 import os
+import shutil
 import sqlite3
 import stat
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.child import migrate_in_child
 from storage.database import Database
+from storage.documents import Documents
 from storage.engine import sqlite_file
 from storage.errors import MigrationFailed
 from storage.migrations import migrate
-from tests.databases import Kind, migrated
+from storage.shape import Shape
+from tests.databases import PRESCRIPTIONS, RECORDS, Kind, migrated
 from tests.fakes.waiting import until
 
+NOON = datetime(2026, 11, 24, 12, 0, 0, 1, tzinfo=UTC)
 ENV = "from storage.migrations import run_migrations\n\nrun_migrations()\n"
 FIRST = """
 from pathlib import Path
@@ -147,6 +155,34 @@ async def test_a_start_that_is_given_up_takes_its_child_along(tmp_path: Path) ->
         await starting
     with pytest.raises(ProcessLookupError):
         os.kill(int(told.read_text()), 0)
+
+
+async def test_what_was_stored_before_there_were_histories_begins_its_history_as_it_is(
+    address: str, kind: Kind, tmp_path: Path
+) -> None:
+    """Of live and deleted ones alike; and however often the migration is begun again."""
+    old = tmp_path / "old"
+    shutil.copytree(kind.migrations, old)
+    (old / "versions" / "r0002_history_and_keys.py").unlink()
+    await asyncio.to_thread(migrate, address, old)
+    async with Database(address) as database:
+        await database.write(partial(_old_rows, kind.shape))
+    await migrated(address, kind)
+    async with Database(address) as database:
+        documents = Documents(database, kind.shape)
+        live = await documents.get(1)
+        assert (await documents.history(1, 0, 50, "")).items == [live]
+        (hidden,) = (await documents.history(2, 0, 50, "")).items
+        assert (hidden.version, hidden.deleted) == (4, True)
+        changed = await documents.replace(1, lambda content: content, "local")
+        assert (await documents.history(1, 0, 50, "")).items == [changed, live]
+
+
+async def _old_rows(shape: Shape[Any], connection: AsyncConnection) -> None:
+    kind = RECORDS if shape is RECORDS.shape else PRESCRIPTIONS
+    for version, hidden in ((3, None), (4, NOON)):
+        stamps = {"version": version, "created_at": NOON, "updated_at": NOON, "updated_by": "a", "deleted_at": hidden}
+        await connection.execute(shape.table.insert().values({**shape.columns(kind.content()), **stamps}))
 
 
 async def test_the_migrated_schema_is_the_one_the_tables_describe(address: str, kind: Kind) -> None:
