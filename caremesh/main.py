@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from caremesh.terminal import complain, say
+from caremesh.terminal import complain, say, untold
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,18 @@ def unknown(name: str) -> int:
 
 
 def dispatch(name: str, rest: Sequence[str]) -> int:
-    """Imports the command, reads its arguments, runs it."""
+    """Imports the command, reads its arguments, runs it. What it does not catch is told without its text."""
+    try:
+        return _run(name, rest)
+    except ModuleNotFoundError as error:
+        remedy = "`make run` builds the environment, .venv/bin/caremesh is the command in it"
+        complain(f"caremesh {name}: the package {error.name} is missing here; {remedy}")
+    except Exception as error:  # noqa: BLE001  # the interpreter would print it with its text: a row, a log line
+        complain(f"caremesh {name} ends: {untold(error)}; this is a defect of caremesh")
+    return 1
+
+
+def _run(name: str, rest: Sequence[str]) -> int:
     module = cast("CommandModule", importlib.import_module(COMMANDS[name].module))
     parser = argparse.ArgumentParser(
         prog=f"caremesh {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from typing import IO
+from typing import IO, Any
 
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36, "bold": 1, "dim": 2}
 # C0 but the tab, DEL, C1: what could move a terminal's cursor or break a line in two.
@@ -35,3 +35,15 @@ def say(text: str, colour: str = "") -> None:
     """Says it on stdout, in a colour in a terminal."""
     sys.stdout.write(paint(text, colour, on=bool(colour) and coloured(sys.stdout)) + "\n")
     sys.stdout.flush()
+
+
+def untold(error: BaseException | None) -> str:
+    """An exception by type and place: its text may hold patient data."""
+    from observability.logs import chain  # hardly ever needed, and it costs a tenth of a second to import
+
+    return chain(error) if error else "no exception was given"
+
+
+def uncaught(_loop: object, context: dict[str, Any]) -> None:
+    """An event loop's exception handler: what no task caught, without its text."""
+    complain(f"caremesh: nobody caught {untold(context.get('exception'))}; this is a defect of caremesh")

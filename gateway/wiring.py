@@ -11,7 +11,7 @@ from gateway.http.cors import Cors
 from gateway.http.edge import App, Edge
 from gateway.http.server import listen, serve
 from gateway.routes import control, prescriptions, records
-from gateway.settings import GatewaySettings, listed
+from gateway.settings import GatewaySettings
 from gateway.upstreams import PrescriptionsClient, RecordsClient, Service
 from mesh.call import Service as Generated
 from mesh.call import methods_of
@@ -22,6 +22,7 @@ from mesh.events import Events
 from observability.http import Traced
 from observability.setup import setup
 from observability.tracing import Tracing
+from process.listening import listed
 from protos.codec import Codec
 from protos.generated.caremesh import v1 as pb
 from protos.generated.levels import LEVELS

@@ -6,6 +6,7 @@ from typing import Any
 from opentelemetry import context
 
 from mesh.events import whence
+from observability.logs import METHODS
 from observability.tracing import Tracing, failed
 
 Scope = MutableMapping[str, Any]
@@ -15,9 +16,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _ROUTE = context.create_key("caremesh.route")
-_CARRIED = (b"traceparent", b"tracestate")
-# RFC 9110 and PATCH; any other word is a client's text and is told as _OTHER.
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+# Not tracestate: it is any text that a caller likes, and spans would hold and export it.
+_CARRIED = b"traceparent"
 
 
 class Traced:
@@ -56,7 +56,7 @@ def name_route(template: str) -> None:
 class _Request:
     def __init__(self, scope: Scope, tracing: Tracing) -> None:
         method = str(scope["method"])
-        known = method if method in _METHODS else "_OTHER"
+        known = method if method in METHODS else "_OTHER"
         self._word = known if known != "_OTHER" else "HTTP"
         self._status: int | None = None
         attributes = {
@@ -94,10 +94,6 @@ class _Request:
 
 
 def _carrier(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in headers:
-        if name in _CARRIED:
-            key = name.decode()
-            # Two of a kind contradict each other (W3C Trace Context, 3.2.2): neither counts.
-            found[key] = "" if key in found else value.decode("latin-1")
-    return found
+    found = [value.decode("latin-1") for name, value in headers if name == _CARRIED]
+    # Two contradict each other, and neither counts: W3C Trace Context, 3.2.2.
+    return {_CARRIED.decode(): found[0]} if len(found) == 1 else {}

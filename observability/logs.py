@@ -39,6 +39,9 @@ _SILENT = ("opentelemetry", "requests", "urllib3")
 _PROBES = frozenset({"/livez", "/readyz"})
 # What a request's message already says.
 _IN_MESSAGE = frozenset({"method", "route", "rpc", "status"})
+# RFC 9110 and PATCH; any other word is a client's text.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -46,16 +49,16 @@ def log_request(method: str, route: str, status: int, seconds: float, request_id
     """The one line of an HTTP request.
 
     Args:
-        method: as in the request line.
+        method: as in the request line; an invented one is told as _OTHER.
         route: the route's template, never the path; "" where none matched.
         status: what the client got; 499 when it had gone.
         seconds: from the first byte of the request to the last of the answer.
-        request_id: the request's id.
+        request_id: the request's id; one that is not well-formed is left out.
         trace_id: by default the present trace's.
     """
     # A probe's answer is told once, by what changed it; probes themselves come every second.
     level = logging.DEBUG if route in _PROBES else logging.WARNING if status >= 500 else logging.INFO  # noqa: PLR2004
-    named = {"method": method, "route": route or "(no route)", "status": status}
+    named = {"method": method if method in METHODS else "_OTHER", "route": route or "(no route)", "status": status}
     _tell(level, named, seconds, request_id, trace_id)
 
 
@@ -71,7 +74,7 @@ def _tell(
     fields = named | {
         "ms": round(seconds * 1000, 1),
         "exception": failure,
-        "request_id": request_id,
+        "request_id": request_id if _REQUEST_ID.fullmatch(request_id) else "",
         "trace_id": trace_id or present_trace_id(),
     }
     log.log(level, "%s", " ".join(map(str, named.values())), extra={"fields": fields})

@@ -40,7 +40,7 @@ def _breaker(event: BreakerChanged) -> None:
 
 
 def _probe(event: ProbeChanged) -> None:
-    log.info("%s: %s answers probes otherwise: %s → %s", event.service, event.endpoint, event.before, event.after)
+    log.info("%s: %s is %s (was %s)", event.service, event.endpoint, event.after, event.before)
 
 
 def _endpoints(event: EndpointsChanged) -> None:

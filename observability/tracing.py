@@ -42,7 +42,8 @@ class Tracing:
 
     def serve(self, name: str, carrier: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Span, Context]:
         """A server span whose parent is what the carrier's `traceparent` names, and the context to work in."""
-        parent = _W3C.extract(carrier, Context())
+        # The parent alone: tracestate is any text that a caller likes, and spans would hold and export it.
+        parent = _W3C.extract({"traceparent": carrier.get("traceparent", "")}, Context())
         span = self._tracer.start_span(name, parent, SpanKind.SERVER, attributes, record_exception=False)
         return span, carrying(self._tracer, set_span_in_context(span, parent))
 

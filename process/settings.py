@@ -72,6 +72,8 @@ def table(cls: type[Settings]) -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if isinstance(field.default, bool):
+        return f"`{field.default}`".lower()
     return f"`{field.default}`" if field.default not in ("", ()) else "empty"
 
 

@@ -25,7 +25,7 @@ PACKAGES = {
     "prescriptions": "svc_prescriptions",
     "gateway": "gateway",
 }
-START = 40.0
+START = 120.0
 """Seconds until all of it must serve; migrations run in it, and test machines are busy."""
 
 

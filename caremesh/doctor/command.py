@@ -12,7 +12,7 @@ from pathlib import Path
 
 from caremesh import config, state
 from caremesh.doctor import clinic, machine
-from caremesh.doctor.finding import Finding, Level
+from caremesh.doctor.finding import Finding, Level, wrong
 from caremesh.doctor.running import running
 from caremesh.terminal import coloured, harmless, paint, say
 
@@ -32,9 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     for finding in examine(arguments.config):
         found.append(finding)
         _say(finding)
-    wrong = sum(finding.level == "wrong" for finding in found)
-    say(f"{wrong} of {len(found)} are wrong" if wrong else f"all well ({len(found)} looked at)")
-    return 1 if wrong else 0
+    faults = sum(finding.level == "wrong" for finding in found)
+    say(f"{faults} of {len(found)} are wrong" if faults else f"all well ({len(found)} looked at)")
+    return 1 if faults else 0
 
 
 def examine(file: Path) -> Iterator[Finding]:
@@ -47,7 +47,10 @@ def examine(file: Path) -> Iterator[Finding]:
         return
     yield from machine.disk(settings.data)
     yield machine.clock(settings.data)
-    yield from clinic.settings(settings, os.environ)
+    try:
+        yield from clinic.settings(settings, os.environ)
+    except ModuleNotFoundError as error:
+        yield wrong("settings", f"cannot be looked at: {error.name} is missing", "`make run` builds the environment")
     here = state.running(settings.data)
     yield from clinic.ports(settings, here)
     yield from clinic.databases(settings, os.environ)

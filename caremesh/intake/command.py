@@ -15,7 +15,7 @@ from caremesh.intake.progress import progress
 from caremesh.intake.report import Outcome, Report
 from caremesh.intake.writer import CONCURRENCY, Away, Writer
 from caremesh.rows import Row
-from caremesh.terminal import complain, say
+from caremesh.terminal import complain, say, uncaught
 
 INTERRUPTED = 130
 DEFAULT_GATEWAY = "http://127.0.0.1:8080"
@@ -68,6 +68,7 @@ async def _write(what: str, rows: Sequence[Row], gateway: str, concurrency: int)
         return 1
     stop, report, began = asyncio.Event(), Report(len(rows)), time.monotonic()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(uncaught)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     say(f"{what}: {len(rows):,} rows to {gateway}")

@@ -23,10 +23,10 @@ def progress(what: str, report: Report) -> Iterator[Callable[[], None]]:
 def _bar(what: str, report: Report) -> Iterator[Callable[[], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, TextColumn("{task.fields[told]}")) as bar:
-        task = bar.add_task(what, total=report.total, told="")
-        yield lambda: bar.update(task, completed=report.done, told=report.summary())
+    columns = TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns) as bar:  # what was added and what not comes in the report: 80 columns have no room for it
+        task = bar.add_task(what, total=report.total)
+        yield lambda: bar.update(task, completed=report.done)
 
 
 @contextlib.contextmanager

@@ -5,17 +5,17 @@ import contextlib
 import os
 import signal
 import time
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from caremesh.up.output import read_lines
 from caremesh.up.plan import Spec
 from mesh.decide.backoff import full_jitter
 
 HEALTHY = 10.0  # seconds; who ran so long begins again with the shortest wait
 AT_LEAST = 0.1  # seconds before a start, so that what dies at once does not spin
-LINE = 65536  # bytes; a longer line is shown in pieces
 LAST_WORDS = 0.3  # seconds to read what is left in the pipe of a process that has ended
 REFUSED = 2  # the exit code of a process that does not take its settings
 
@@ -69,36 +69,47 @@ class Child:
     async def _run(self) -> str:
         """Runs it once; says how it ended."""
         try:
-            process = await self._start()
+            process, output = await self._start()
         except OSError as error:
             return f"could not be started ({error.strerror})"
-        reading = asyncio.create_task(self._read(process))
+        reading = asyncio.create_task(read_lines(output, lambda line: self._say(self.spec.name, line)))
         try:
             code = await self._wait(process)
         finally:
             self.kill()  # what it started, too
             self.pid = None
             self._changed()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(reading, LAST_WORDS)
+            await asyncio.wait({reading}, timeout=LAST_WORDS)
+            reading.cancel()
         if code == REFUSED and self.starts == 1:
             self.refused.set()
-        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return _ending(code)
 
-    async def _start(self) -> Process:
+    async def _start(self) -> tuple[Process, int]:
+        """The process, and where to read what it prints."""
+        output, writing = os.pipe()
+        try:
+            process = await self._spawn(writing)
+        except BaseException:
+            os.close(output)
+            raise
+        finally:
+            os.close(writing)
+        self.pid, self.starts = process.pid, self.starts + 1
+        self._changed()
+        return process, output
+
+    async def _spawn(self, output: int) -> Process:
         environment = {**self.spec.environment, "CAREMESH_PARENT_FD": str(self._inherited.parent_fd)}
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *self.spec.command,
             env=environment,
             stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
+            stdout=output,
+            stderr=output,
             start_new_session=True,  # so that Ctrl-C reaches the supervisor alone
             pass_fds=(self._inherited.parent_fd, self._inherited.lock_fd),
         )
-        self.pid, self.starts = process.pid, self.starts + 1
-        self._changed()
-        return process
 
     async def _wait(self, process: Process) -> int:
         ended, told = asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._stop.wait())
@@ -119,17 +130,12 @@ class Child:
             self._say(self.spec.name, f"did not end within {self._grace:.1f} s; killed", "yellow")
             self.kill()
 
-    async def _read(self, process: Process) -> None:
-        assert process.stdout is not None  # noqa: S101  # PIPE was asked for
-        rest = b""
-        while chunk := await process.stdout.read(LINE):
-            *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > LINE:
-                lines, rest = [*lines, rest], b""
-            for line in lines:
-                self._say(self.spec.name, line.decode(errors="replace"))
-        if rest:
-            self._say(self.spec.name, rest.decode(errors="replace"))
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    names = {number.value: number.name for number in signal.Signals}  # real-time signals have none
+    return f"ended by {names.get(-code, f'signal {-code}')}"
 
 
 async def _either(event: asyncio.Event, seconds: float) -> None:

@@ -14,12 +14,12 @@ from random import Random
 
 from caremesh import config, state
 from caremesh.preflight import problems
-from caremesh.terminal import complain
+from caremesh.terminal import complain, uncaught
 from caremesh.up.banner import banner
 from caremesh.up.plan import Plan, plan
 from caremesh.up.ports import Ports
-from caremesh.up.stream import Stream
-from caremesh.up.supervisor import ME, Supervisor
+from caremesh.up.stream import ME, Stream
+from caremesh.up.supervisor import Supervisor
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -65,6 +65,7 @@ def _on(error: OSError) -> str:
 
 async def _supervise(planned: Plan, data: Path, lock_fd: int) -> int:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(uncaught)
     names = [ME, *(spec.name for spec in planned.specs)]
     unread = asyncio.Event()
     stream = Stream(sys.stdout, names, lambda: loop.call_soon_threadsafe(unread.set))

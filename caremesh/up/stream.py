@@ -7,6 +7,7 @@ from typing import IO
 
 from caremesh.terminal import coloured, harmless, paint
 
+ME = "caremesh"  # the supervisor's own lines
 WAITING = 5000  # lines held while the reader of the stream pauses (Ctrl-S, a slow pipe); further ones are counted
 _PALETTE = ("cyan", "green", "yellow", "magenta", "blue")
 
@@ -23,6 +24,7 @@ class Stream:
         self._lines: queue.Queue[str | None] = queue.Queue(WAITING)
         self._dropped = 0
         self._palette = {name: _PALETTE[index % len(_PALETTE)] for index, name in enumerate(sorted(names))}
+        self._palette.pop(ME, None)
         self._thread = threading.Thread(target=self._write, name="stream", daemon=True)
         self._thread.start()
 

@@ -12,8 +12,8 @@ from caremesh import state
 from caremesh.up.child import Child, Inherited, Say
 from caremesh.up.plan import Plan
 from caremesh.up.ready import wait_ready
+from caremesh.up.stream import ME
 
-ME = "caremesh"
 Announce = Callable[[Plan], None]
 # Who stops first, and in which second at the latest: gateways finish what they have begun while the services
 # still answer, services withdraw their leases while the registry still listens.

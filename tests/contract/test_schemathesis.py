@@ -16,6 +16,7 @@ ROOT = FOLDER.parents[2]
 pytestmark = pytest.mark.xdist_group("stack")
 
 
+@pytest.mark.timeout(600)  # some 4,000 requests; a minute on two idle cores
 def test_fifty_examples_an_operation_find_no_contradiction(stack: Stack, tmp_path: Path) -> None:
     """All checks of schemathesis, its examples, its edge cases, its sequences along the links; the seed is fixed.
 

@@ -1,11 +1,13 @@
 """A process for the supervisor to keep: says that it is up, and ends as it is told.
 
 Arguments: one of `plain` (ends on SIGTERM or when its parent is gone), `stubborn` (ignores SIGTERM),
-`dies` (exit code 3), `refuses` (exit code 2), `long` (prints one line of 200,000 characters, then as plain).
+`dies` (exit code 3), `refuses` (exit code 2), `long` (prints one line of 200,000 characters, then as plain),
+`family` (starts a process of its own and says its pid, then as plain).
 """
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 
@@ -23,6 +25,9 @@ def main(kind: str) -> int:
         return 3 if kind == "dies" else 2
     if kind == "long":
         sys.stdout.write("x" * 200_000 + "\n")
+    if kind == "family":
+        own = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+        sys.stdout.write(f"started {own.pid}\n")
     sys.stdout.flush()
     threading.Thread(target=_orphan, daemon=True).start()
     if kind == "stubborn":

@@ -77,7 +77,7 @@ class Collector:
         with self._changed:
             return list(self._spans)
 
-    def wait_for(self, enough: Callable[[list[SeenSpan]], bool], seconds: float = 15) -> list[SeenSpan]:
+    def wait_for(self, enough: Callable[[list[SeenSpan]], bool], seconds: float = 30) -> list[SeenSpan]:
         """The spans, once `enough` says so.
 
         Raises:
@@ -88,7 +88,7 @@ class Collector:
                 raise AssertionError(f"only these spans came: {[(span.service, span.name) for span in self._spans]}")
             return list(self._spans)
 
-    def wait_for_requests(self, number: int, seconds: float = 15) -> None:
+    def wait_for_requests(self, number: int, seconds: float = 30) -> None:
         """Returns once so many deliveries have come, answered or not."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.requests >= number, seconds), f"{self.requests} deliveries came"

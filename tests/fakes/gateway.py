@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from gateway.http.edge import App, Message
 from gateway.settings import GatewaySettings
@@ -89,7 +90,7 @@ class Gateway:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": path.decode(),
+            "path": unquote(path.decode()),
             "raw_path": path,
             "query_string": query,
             "root_path": "",

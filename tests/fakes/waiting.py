@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 
-async def until(holds: Callable[[], object], seconds: float = 15) -> None:
+async def until(holds: Callable[[], object], seconds: float = 30) -> None:
     """Returns once `holds()` is true.
 
     Raises:
@@ -16,7 +16,7 @@ async def until(holds: Callable[[], object], seconds: float = 15) -> None:
             await asyncio.sleep(0.005)
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 15) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 30) -> None:
     """The same where no loop runs."""
     end = time.monotonic() + seconds
     while not holds():

@@ -64,6 +64,21 @@ def test_a_sound_database_is_told_with_its_size_and_stays_as_it_is(file: Path) -
     assert database.read_bytes() == before
 
 
+def test_a_database_with_damaged_pages_is_found(file: Path) -> None:
+    """It opens and answers until a damaged page is read: the doctor reads them."""
+    database = file.parent / "var" / "prescriptions.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        connection.executemany("INSERT INTO t VALUES (?)", [("x" * 1000,)] * 100)
+    connection.close()
+    content = bytearray(database.read_bytes())
+    content[3 * 4096 : 5 * 4096] = bytes(2 * 4096)
+    database.write_bytes(content)
+    config, _ = clinic.configuration(file)
+    assert config
+    assert [one.what for one in wrong(list(clinic.databases(config, {})))] == ["database prescriptions"]
+
+
 def test_a_taken_port_is_wrong_unless_it_is_this_clinics_own(file: Path) -> None:
     """Our own gateway on 8080 is no fault."""
     with socket.create_server(("127.0.0.1", 0)) as other:

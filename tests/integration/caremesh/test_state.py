@@ -1,6 +1,7 @@
 """One set of processes on one data folder, and everybody can tell which."""
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from caremesh import state
+from tests.fakes.waiting import wait_until
 
 MINE = state.State(os.getpid(), "http://127.0.0.1:1", (state.Running("gateway.1", "gateway", 7, "127.0.0.1:1"),))
 
@@ -48,6 +50,15 @@ def test_the_data_stays_locked_until_the_last_child_has_ended(tmp_path: Path) ->
         child.communicate(b"\n")
     with state.locked(tmp_path):
         assert (tmp_path / state.LOCK).exists()
+
+
+def test_a_process_that_has_ended_and_was_not_waited_for_is_not_alive() -> None:
+    """In a container without an init a killed supervisor's children stay as zombies for good."""
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert state.alive(child.pid)
+        os.kill(child.pid, signal.SIGKILL)
+        wait_until(lambda: not state.alive(child.pid))
+        assert child.wait() == -signal.SIGKILL
 
 
 def test_a_file_that_was_cut_short_is_as_none(tmp_path: Path) -> None:

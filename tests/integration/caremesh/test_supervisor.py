@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from caremesh import state
+from caremesh.up import child as supervised_child
 from caremesh.up.plan import Plan, Spec
 from caremesh.up.supervisor import ORDER, Supervisor
 from tests.fakes import child
+from tests.fakes.absence import cannot_run
 from tests.fakes.waiting import until
 
 
@@ -63,6 +67,13 @@ def up(heard: Heard, *names: str) -> Callable[[], bool]:
     return lambda: all(heard.count(f"{name}.1", "up ") for name in names)
 
 
+def held_by(pid: int | None) -> list[Path]:
+    held = Path(f"/proc/{pid}/fd")
+    if not held.exists():
+        cannot_run("who holds which file", "run on Linux, which tells it in /proc")
+    return [link.resolve() for link in held.iterdir()]
+
+
 ALL = {"registry": "plain", "records": "plain", "gateway": "plain"}
 
 
@@ -85,6 +96,24 @@ async def test_what_dies_at_once_is_started_ever_more_slowly(tmp_path: Path) -> 
     waits = [float(told.split(" in ")[1].split()[0]) for _, told in heard.lines if "again" in told]
     assert all(0.1 <= wait <= 0.1 + 0.5 * 2**place for place, wait in enumerate(waits))
     assert max(waits) > 0.5
+
+
+async def test_who_ran_well_for_a_while_is_started_again_without_delay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies once a day must not come back ever more slowly."""
+    monkeypatch.setattr(supervised_child, "HEALTHY", 0.0)
+    async with supervised(tmp_path, plan(gateway="dies")) as (_, heard, _task):
+        await until(lambda: heard.count("gateway.1", "ended with exit code 3") >= 6)
+    waits = [float(told.split(" in ")[1].split()[0]) for _, told in heard.lines if "again" in told]
+    assert max(waits) <= 0.1 + 0.5
+
+
+async def test_each_process_holds_the_lock_of_the_data(tmp_path: Path) -> None:
+    """What is left of a killed supervisor keeps a second set of processes off the data."""
+    async with supervised(tmp_path, plan(gateway="plain")) as (supervisor, heard, _):
+        await until(up(heard, "gateway"))
+        assert tmp_path / state.LOCK in held_by(supervisor.children[0].pid)
 
 
 async def test_all_are_stopped_in_order_gateways_first_the_registry_last(tmp_path: Path) -> None:
@@ -152,6 +181,7 @@ async def test_a_line_of_any_length_comes_through_in_pieces(tmp_path: Path) -> N
     """A reader that gives up on a long line would leave the process hanging on a full pipe."""
     async with supervised(tmp_path, plan(gateway="long")) as (_, heard, _task):
         await until(lambda: sum(told.count("x") for _, told in heard.lines) == 200_000)
+    assert max(len(told) for _, told in heard.lines) < 200_000
 
 
 async def test_a_command_that_does_not_exist_is_said_and_tried_again(tmp_path: Path) -> None:
@@ -159,3 +189,15 @@ async def test_a_command_that_does_not_exist_is_said_and_tried_again(tmp_path: P
     lost = Plan((Spec("gateway.1", "gateway", ("/nowhere/python",), 1, {}),), ())
     async with supervised(tmp_path, lost) as (_, heard, _task):
         await until(lambda: heard.count("gateway.1", "could not be started (No such file or directory)") >= 2)
+
+
+async def test_what_a_killed_process_had_started_does_not_outlive_it(tmp_path: Path) -> None:
+    """A migration left running would go on changing the database under the next start."""
+    async with supervised(tmp_path, plan(gateway="family")) as (supervisor, heard, _):
+        await until(lambda: heard.count("gateway.1", "started ") == 1)
+        own = int(next(told.split()[1] for _, told in heard.lines if told.startswith("started ")))
+        pid = supervisor.children[0].pid
+        assert pid
+        assert state.alive(own)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not state.alive(own))

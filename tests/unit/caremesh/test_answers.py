@@ -1,7 +1,7 @@
 """What an answer of the gateway means to a writer, and what of it is told."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from caremesh.intake.answers import LONGEST, Again, Present, Refused, Taken, judge, retry_after
@@ -32,6 +32,8 @@ def test_a_refusal_tells_fields_and_remedies_and_whose_fault_it_is() -> None:
 
 
 @given(st.text())
+@example("999999999")
+@example("٣")
 def test_retry_after_is_bounded_whatever_it_says(text: str) -> None:
     """A server's nonsense must not stop an import for a year."""
     assert 0.0 <= retry_after(text) <= LONGEST

@@ -23,6 +23,8 @@ def test_two_seeds_share_neither_patients_nor_source_ids(seeds: list[int]) -> No
     one, other = (clinic(seed, 5) for seed in seeds)
     for field in ("patient_id", "source_id"):
         assert not {row.body[field] for row in one} & {row.body[field] for row in other}
+    texts = [[row.body.get("record_text") or row.body["patient_name"] for row in rows] for rows in (one, other)]
+    assert texts[0] != texts[1]
 
 
 def test_every_number_fits_what_the_wire_can_carry() -> None:

@@ -63,3 +63,12 @@ def test_wrong_arguments_are_told_and_end_with_2(arguments: list[str], capsys: p
         main(arguments)
     assert ended.value.code == 2
     assert "usage: caremesh" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named_with_the_way_to_the_environment() -> None:
+    """The command is easily started with another Python than the one that was built for it."""
+    code = "import sys; sys.modules['aiohttp'] = None; from caremesh.main import main; sys.exit(main(['demo']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the package aiohttp is missing here; `make run` builds the environment" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from caremesh.rows import choice, digest
@@ -123,11 +123,14 @@ def test_the_day_of_a_time_is_the_day_it_is_written_with(date: object) -> None:
 
 
 @given(st.text(max_size=30))
+@example("2020-01-02T٢٣:00:00Z")
+@example("2020-02-30")
 def test_what_is_no_day_is_none_and_never_an_exception(text: str) -> None:
     """Whatever stands in a cell becomes a message about its place."""
     assert day(text) is None or (text.isascii() and text.startswith(str(day(text))))
 
 
+@example(["ab", "c"], ["a", "bc"])
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=4), st.lists(st.text(max_size=8), min_size=1, max_size=4))
 def test_different_keys_have_different_digests_wherever_their_parts_begin(one: list[str], other: list[str]) -> None:
     """("ab", "c") and ("a", "bc") are different rows."""

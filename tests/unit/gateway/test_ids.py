@@ -6,6 +6,8 @@ from urllib.parse import quote
 import pytest
 
 from gateway.examples import NEW_PRESCRIPTION, NEW_RECORD
+from gateway.http.parameters import read_id
+from gateway.http.problems import FieldError
 from tests.fakes.gateway import JSON, Gateway
 
 WRONG = [
@@ -82,6 +84,12 @@ async def test_a_path_id_inside_the_rule_reaches_the_service_as_itself(
     answer = await gateway.request(verb, path.format(right), str(body).replace("'", '"').encode(), JSON)
     assert answer.status in (200, 204)
     assert getattr(gateway.asked[0].message, name) == int(right)
+
+
+@pytest.mark.parametrize("wrong", ["٧", "7\n", "७", "7\u0661"])
+def test_an_id_is_ascii_even_where_nothing_has_encoded_it(wrong: str) -> None:
+    """Whatever lies before it, the rule itself does not give."""
+    assert isinstance(read_id("patient_id", wrong), FieldError)
 
 
 async def test_two_bad_ids_are_both_named() -> None:

@@ -23,6 +23,7 @@ class Served:
     gateway: Gateway
     port: int
     stop: asyncio.Event
+    task: asyncio.Task[None]
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -45,7 +46,7 @@ async def serving(connections: int = 50) -> AsyncIterator[Served]:
     listener = server.listen("127.0.0.1", 0)
     task = asyncio.create_task(server.serve(gateway.app, listener, connections=connections, stop=stop))
     try:
-        yield Served(gateway, listener.getsockname()[1], stop)
+        yield Served(gateway, listener.getsockname()[1], stop, task)
     finally:
         stop.set()
         await task
@@ -146,6 +147,26 @@ async def test_a_connection_that_asks_for_nothing_is_closed(bytes_sent: bytes) -
     """With nobody to answer, nothing is said."""
     async with serving() as served:
         assert await served.send(bytes_sent) == []
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_half_a_request_behind_a_whole_one_is_408_too() -> None:
+    """Both came in one piece, so nothing new arrives that could start a clock."""
+    async with serving() as served:
+        whole = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        assert [status for status, _, _ in await served.send(whole + b"GET /live")] == [200, 408]
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_an_empty_line_after_an_answer_does_not_keep_the_connection_open() -> None:
+    """Any byte ends uvicorn's own waiting for the next request."""
+    async with serving() as served:
+        reader, writer = await served.open()
+        assert (await ask_again((reader, writer)))[0] == 200
+        writer.write(b"\r\n")
+        async with asyncio.timeout(15):
+            assert await reader.read() == b""
+        writer.close()
 
 
 @pytest.mark.usefixtures("hasty")
@@ -269,6 +290,8 @@ async def test_a_request_in_flight_is_finished_when_the_gateway_ends_and_none_is
             return False
 
         await eventually(refused)
+        await asyncio.wait({served.task}, timeout=0.3)
+        assert not served.task.done()
         gate.set()
         ((status, headers, _),) = await asking
         assert (status, headers["connection"]) == (200, "close")

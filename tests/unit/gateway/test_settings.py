@@ -4,7 +4,8 @@ import ipaddress
 
 import pytest
 
-from gateway.settings import GatewaySettings, listed
+from gateway.settings import GatewaySettings
+from process.listening import listed
 from process.settings import SettingsError, load
 
 

@@ -53,6 +53,14 @@ def test_a_request_is_one_line_with_its_route_and_ids(text: io.StringIO) -> None
     assert "gateway.1" in line
 
 
+def test_an_invented_method_or_a_damaged_request_id_is_not_told(text: io.StringIO) -> None:
+    """Both are texts that a client sent; a gRPC client's request-id has passed no gateway."""
+    log_request(MARK, "", 405, 0.01, f"{MARK} and more")
+    log_call("/s/m", "OK", 0.01, f"{MARK}\n", None)
+    assert MARK not in text.getvalue()
+    assert "_OTHER (no route) 405" in text.getvalue()
+
+
 def test_json_lines_hold_the_same_as_fields() -> None:
     """For programs that read logs: every field by name, and one object a line."""
     stream = io.StringIO()

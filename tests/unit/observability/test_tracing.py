@@ -69,7 +69,11 @@ async def asked(
 ) -> int | None:
     """The status that one request got."""
     sent: list[Message] = []
-    headers = [(b"traceparent", traceparent.encode()), (b"x-name", MARK.encode())]
+    headers = [
+        (b"traceparent", traceparent.encode()),
+        (b"tracestate", f"x={MARK}".encode()),
+        (b"x-name", MARK.encode()),
+    ]
     scope: Scope = {"type": "http", "method": method, "path": path, "query_string": MARK.encode(), "headers": headers}
 
     async def receive() -> Message:
