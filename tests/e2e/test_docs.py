@@ -90,7 +90,7 @@ async def test_the_page_draws_every_operation_and_sends_a_request_and_asks_nobod
         cannot_run("the page at /docs in a browser", "install chromium")
     async with browser(tmp_path) as page:
         await page.do("Page.navigate", url=f"{stack.url}/docs#create_record")
-        await page.until("document.querySelectorAll('article').length >= 21")
+        await page.until("document.querySelectorAll('article').length >= 23")
         assert await page.evaluate("document.querySelector('#create_record textarea').value.includes('patient_id')")
         unique = "JSON.stringify({...JSON.parse(box.value), source_id: '', patient_id: 4242, record_text: '<b>x</b>'})"
         await page.evaluate(f"{{const box = document.querySelector('#create_record textarea'); box.value = {unique}}}")
