@@ -1,8 +1,8 @@
 """The bodies of requests and answers. Requests are strict: no unknown field, no number as text, nothing coerced."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.examples import (
     MEDICATION,
@@ -35,7 +35,17 @@ from gateway.fields import (
 READ_ONLY = frozenset({"record_id", "prescription_id", "version", "created_at", "updated_at", "updated_by", "deleted"})
 """What the services assign."""
 
+
+def _not_deleted(value: bool) -> bool:  # noqa: FBT001  # as pydantic calls it
+    if value:
+        raise ValueError("must be false; DELETE hides it")
+    return value
+
+
 Cursor = Annotated[str, Field(description="What to send as `cursor` for the next page; empty on the last.")]
+NotDeleted = Annotated[
+    bool, AfterValidator(_not_deleted), Field(description="Accepted while it is false, as every read has it.")
+]
 Ignored = Annotated[Any, Field(description="Assigned by the service; accepted here and ignored.")]
 
 
@@ -77,7 +87,7 @@ class RecordReplacement(NewRecord):
     created_at: Ignored = None
     updated_at: Ignored = None
     updated_by: Ignored = None
-    deleted: Annotated[Literal[False], Field(description="Accepted, so that what was read may be sent back.")] = False
+    deleted: NotDeleted = False
 
 
 class Record(Answer):
@@ -177,7 +187,7 @@ class PrescriptionReplacement(PrescriptionFields):
     created_at: Ignored = None
     updated_at: Ignored = None
     updated_by: Ignored = None
-    deleted: Annotated[Literal[False], Field(description="Accepted, so that what was read may be sent back.")] = False
+    deleted: NotDeleted = False
 
 
 class StoredMedication(Answer):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.http.conditions import MATCH, NONE_MATCH, TAGS
+from gateway.http.conditions import MATCH, NONE_MATCH
 from gateway.http.operations import Operation
 from gateway.http.parameters import IDEMPOTENCY_KEY, SECONDS
 
@@ -53,6 +53,9 @@ KEY: Json = {
     "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
     "example": "5f0c1b9e-6d0b-4d7e-9a53-2f7f1d1f8f0a",
 }
+PATTERN = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'
+"""What to send. What is taken is RFC 9110's whole grammar; see `conditions`."""
+
 CONDITIONS = {
     MATCH: "Do it only while its `ETag` is one of these (`*`: any); else it is 412. Weak tags never match.",
     NONE_MATCH: "The `ETag` of what you have: while nothing has changed, the answer is 304 without a body.",
@@ -71,7 +74,7 @@ def _condition(operation: Operation) -> Json:
         "in": "header",
         "required": operation.match_required,
         "description": CONDITIONS[operation.condition],
-        "schema": {"type": "string", "pattern": f"^({TAGS})$"},
+        "schema": {"type": "string", "pattern": PATTERN},
         "example": '"12.1"',
     }
 

@@ -82,7 +82,7 @@ class _Routes:
     async def delete(self, asked: Asked) -> Response:
         number, patient_id = asked.ids[self._of.id], asked.ids.get("patient_id", 0)
         await _expecting(asked, number, partial(self._client.delete, asked, number, patient_id))
-        return Response(b"", 204)
+        return _empty(204)
 
     def _tag(self, found: Any) -> str:
         return tag_of_version(getattr(found, self._of.id), found.version)
@@ -126,12 +126,19 @@ def _unless_known(asked: Asked, tag: str, body: Callable[[], bytes]) -> Response
     """The answer of a read, or 304 to a client that has it already."""
     if asked.condition is None or not asked.condition.names(tag):
         return _json(body(), tag)
-    response = Response(b"", 304, {"Cache-Control": PRIVATE, "ETag": tag})
-    # Of the answer that is not sent (RFC 9110, 15.4.5 and 8.6): what is not told is not told wrongly.
-    del response.headers["Content-Type"], response.headers["Content-Length"]
-    return response
+    return _empty(304, {"Cache-Control": PRIVATE, "ETag": tag})
 
 
 def _json(body: bytes, tag: str, status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Response:
     kept = {"Cache-Control": PRIVATE, "ETag": tag, **headers}
     return Response(body, status, kept, content_type="application/json")
+
+
+def _empty(status: int, headers: Mapping[str, str] = NO_HEADERS) -> Response:
+    """Without the framework's own type and length: a 204 has none, and a 304's would be another answer's.
+
+    Source: RFC 9110, 8.6.
+    """
+    response = Response(b"", status, dict(headers))
+    del response.headers["Content-Type"], response.headers["Content-Length"]
+    return response
