@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Dialect, Integer, LargeBinary, String, Text, TypeDecorator
+from sqlalchemy import Column, DateTime, Dialect, Integer, String, Text, TypeDecorator
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
@@ -34,19 +34,9 @@ def long_text() -> TypeEngine[str]:
 
 
 def ascii_text(length: int) -> TypeEngine[str]:
-    """Compared byte by byte: MySQL's default would take `K` for `k`."""
+    """Compared byte by byte: MySQL's default would take `K` for `k`. It must not end in a space: MySQL ignores it."""
     exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
     return String(length).with_variant(exact, "mysql", "mariadb")
-
-
-def exact_bytes(length: int) -> TypeEngine[bytes]:
-    """At most so many bytes, compared as they are: MySQL's texts ignore trailing spaces."""
-    return LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
-
-
-def long_bytes() -> TypeEngine[bytes]:
-    """Up to some megabytes."""
-    return LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def identity() -> TypeEngine[int]:

@@ -97,5 +97,12 @@ class AddressError(StorageError, ValueError):
     """The database's address cannot be used; the text has the remedy and never a password."""
 
 
+class Unfit(StorageError):
+    """The database's settings do not suffice for what is promised; the text names each with its remedy."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("the database is not fit:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
 class MigrationFailed(StorageError):
     """The schema could not be brought up to date; the text says why."""

@@ -5,6 +5,7 @@ request that runs at the same moment waits here and then reads the answer, and c
 A refusal rolls the claim back with the rest.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Column, Index, MetaData, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.columns import MYSQL, PRINCIPAL_LENGTH, Moment, exact_bytes, identity, long_bytes
+from storage.columns import MYSQL, PRINCIPAL_LENGTH, Moment, ascii_text, identity, long_text
 from storage.database import Database
 from storage.errors import KeyReused
 
@@ -32,10 +33,11 @@ def keys_table(metadata: MetaData) -> Table:
         "idempotency_keys",
         metadata,
         Column("key_id", identity(), primary_key=True, autoincrement=True),
-        Column("scope", exact_bytes(SCOPE_LENGTH), nullable=False),
-        Column("idempotency_key", exact_bytes(KEY_LENGTH), nullable=False),
-        Column("request_hash", exact_bytes(HASH_BYTES), nullable=False),
-        Column("answer", long_bytes(), nullable=False),
+        Column("scope", ascii_text(SCOPE_LENGTH), nullable=False),
+        Column("idempotency_key", ascii_text(KEY_LENGTH), nullable=False),
+        Column("request_hash", ascii_text(2 * HASH_BYTES), nullable=False),
+        # In base64: aiomysql 0.3.2 cannot send bytes with PyMySQL from 1.2.3 on (aio-libs/aiomysql#1080).
+        Column("answer", long_text(), nullable=False),
         Column("made_at", Moment, nullable=False),
         Index("idempotency_keys_once", "scope", "idempotency_key", unique=True),
         Index("idempotency_keys_swept", "made_at"),
@@ -60,7 +62,8 @@ class Once(Generic[R]):
     """A request that is to be done once, however often it comes.
 
     Attributes:
-        scope: whose key it is: another principal's or method's is another key. At most SCOPE_LENGTH ASCII characters.
+        scope: whose key it is: another principal's or method's is another key. At most SCOPE_LENGTH ASCII characters,
+            the last of them no space.
         key: what the client calls the request, at most KEY_LENGTH ASCII characters.
         digest: of all that the request says; see `digest`.
         tell: the answer to keep.
@@ -68,13 +71,13 @@ class Once(Generic[R]):
 
     scope: str
     key: str
-    digest: bytes
+    digest: str
     tell: Callable[[R], bytes]
 
 
-def digest(request: bytes) -> bytes:
+def digest(request: bytes) -> str:
     """A request's hash. What was sent cannot be read from it."""
-    return blake2b(request, digest_size=HASH_BYTES, person=b"caremesh.request").digest()
+    return blake2b(request, digest_size=HASH_BYTES, person=b"caremesh.request").hexdigest()
 
 
 class Keys:
@@ -95,26 +98,26 @@ class Keys:
         if once is None:
             return await make()
         await self._look(connection, once)
-        claim = {"scope": once.scope.encode(), "idempotency_key": once.key.encode()}
-        values = {**claim, "request_hash": once.digest, "answer": b"", "made_at": now}
+        claim = {"scope": once.scope, "idempotency_key": once.key, "request_hash": once.digest}
+        values = {**claim, "answer": "", "made_at": now}
         claimed = await connection.execute(insert(self._table).values(values))
         (row,) = claimed.inserted_primary_key or (0,)
         made = await make()
-        kept = update(self._table).where(self._table.c.key_id == row).values(answer=once.tell(made))
+        kept = update(self._table).where(self._table.c.key_id == row).values(answer=b64encode(once.tell(made)).decode())
         await connection.execute(kept)
         return made
 
     async def _look(self, connection: AsyncConnection, once: Once[R]) -> None:
-        same = (self._table.c.scope == once.scope.encode(), self._table.c.idempotency_key == once.key.encode())
+        same = (self._table.c.scope == once.scope, self._table.c.idempotency_key == once.key)
         query = select(self._table.c.request_hash, self._table.c.answer).where(*same)
         found = (await connection.execute(query)).one_or_none()
         if found is not None and found.request_hash != once.digest:
             raise KeyReused("the idempotency key belongs to another request")
         if found is not None:
-            raise Answered(found.answer)
+            raise Answered(b64decode(found.answer))
 
 
-async def sweep(database: Database, table: Table, before: datetime, most: int = BATCH) -> int:
+async def sweep(database: Database, table: Table, before: datetime, most: int) -> int:
     """Forgets the oldest keys made before a moment, at most so many. Returns how many."""
     oldest = select(table.c.key_id).where(table.c.made_at < before).order_by(table.c.made_at).limit(most)
 
@@ -127,10 +130,10 @@ async def sweep(database: Database, table: Table, before: datetime, most: int = 
     return await database.write(work)
 
 
-async def sweep_all(database: Database, table: Table, now: datetime, kept: timedelta) -> int:
+async def sweep_all(database: Database, table: Table, now: datetime, kept: timedelta, batch: int = BATCH) -> int:
     """Forgets, batch by batch, every key that is older than `kept`. Returns how many."""
-    total = last = await sweep(database, table, now - kept)
-    while last == BATCH:
-        last = await sweep(database, table, now - kept)
+    total = last = await sweep(database, table, now - kept, batch)
+    while last == batch:
+        last = await sweep(database, table, now - kept, batch)
         total += last
     return total

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage import ddl
-from storage.columns import Moment, ascii_text, day_text, exact_bytes, identity, long_bytes, long_text
+from storage.columns import Moment, ascii_text, day_text, identity, long_text
 
 revision = "0002"
 down_revision = "0001"
@@ -40,10 +40,10 @@ def upgrade() -> None:
     ddl.table(
         "idempotency_keys",
         sa.Column("key_id", identity(), primary_key=True, autoincrement=True),
-        sa.Column("scope", exact_bytes(384), nullable=False),
-        sa.Column("idempotency_key", exact_bytes(255), nullable=False),
-        sa.Column("request_hash", exact_bytes(32), nullable=False),
-        sa.Column("answer", long_bytes(), nullable=False),
+        sa.Column("scope", ascii_text(384), nullable=False),
+        sa.Column("idempotency_key", ascii_text(255), nullable=False),
+        sa.Column("request_hash", ascii_text(64), nullable=False),
+        sa.Column("answer", long_text(), nullable=False),
         sa.Column("made_at", Moment, nullable=False),
     )
     ddl.index("idempotency_keys_once", "idempotency_keys", ["scope", "idempotency_key"], unique=True)

@@ -12,9 +12,11 @@ from sqlalchemy import func, select
 from storage.database import Database
 from storage.documents import Documents
 from storage.errors import KeyReused, NotFound, SourceTaken, VersionMismatch
-from storage.keys import BATCH, Answered, Once, digest, sweep_all
+from storage.keys import Answered, Once, digest, sweep_all
 from storage.shape import Document
 from tests.databases import Kind
+
+BATCH = 10
 
 
 def told(document: Document[Any]) -> bytes:
@@ -142,7 +144,7 @@ async def test_keys_are_swept_when_their_time_is_over_and_not_before(database: D
         clock[0] = begin + timedelta(seconds=number)
         await documents.add(kind.content(), "a", once=once(f"k{number}"))
     late = begin + timedelta(hours=48, seconds=BATCH + 2)
-    assert await sweep_all(database, kind.shape.keys, late, timedelta(hours=48)) == BATCH + 2
+    assert await sweep_all(database, kind.shape.keys, late, timedelta(hours=48), BATCH) == BATCH + 2
     assert await kept(database, kind) == 3
     with pytest.raises(Answered):
         await documents.add(kind.content(), "a", once=once(f"k{BATCH + 2}"))
