@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.examples import (
     MEDICATION,
@@ -30,22 +30,13 @@ from gateway.fields import (
     SettableStatus,
     SourceId,
     Text,
+    Undeleted,
 )
 
 READ_ONLY = frozenset({"record_id", "prescription_id", "version", "created_at", "updated_at", "updated_by", "deleted"})
 """What the services assign."""
 
-
-def _not_deleted(value: bool) -> bool:  # noqa: FBT001  # as pydantic calls it
-    if value:
-        raise ValueError("must be false; DELETE hides it")
-    return value
-
-
 Cursor = Annotated[str, Field(description="What to send as `cursor` for the next page; empty on the last.")]
-NotDeleted = Annotated[
-    bool, AfterValidator(_not_deleted), Field(description="Accepted while it is false, as every read has it.")
-]
 Ignored = Annotated[Any, Field(description="Assigned by the service; accepted here and ignored.")]
 
 
@@ -87,7 +78,7 @@ class RecordReplacement(NewRecord):
     created_at: Ignored = None
     updated_at: Ignored = None
     updated_by: Ignored = None
-    deleted: NotDeleted = False
+    deleted: Annotated[Undeleted, Field(description="As every read has it; what was read may be sent back.")] = False
 
 
 class Record(Answer):
@@ -187,7 +178,7 @@ class PrescriptionReplacement(PrescriptionFields):
     created_at: Ignored = None
     updated_at: Ignored = None
     updated_by: Ignored = None
-    deleted: NotDeleted = False
+    deleted: Annotated[Undeleted, Field(description="As every read has it; what was read may be sent back.")] = False
 
 
 class StoredMedication(Answer):
