@@ -25,6 +25,17 @@ RECORD: Json = {
     "updated_at": "2026-03-17T08:42:10.250113Z",
     "updated_by": "local",
     "source_id": "visit-2026-03-17-0831",
+    "deleted": False,
+}
+
+RECORD_HISTORY: Json = {
+    "record_id": 12,
+    "patient_id": 7,
+    "versions": [
+        {**RECORD, "version": 2, "updated_at": "2026-03-18T10:05:33.481920Z", "deleted": True},
+        RECORD,
+    ],
+    "next_cursor": "",
 }
 
 MEDICATION: Json = {
@@ -72,4 +83,15 @@ PRESCRIPTION: Json = {
     "patient_birth_date": "1961-11-04",
     "patient_address": NEW_PRESCRIPTION["patient_address"],
     "prescriber_address": NEW_PRESCRIPTION["prescriber_address"],
+    "deleted": False,
+}
+
+PRESCRIPTION_HISTORY: Json = {
+    "prescription_id": 41,
+    "patient_id": 7,
+    "versions": [
+        {**PRESCRIPTION, "version": 2, "status": "completed", "updated_at": "2026-04-16T07:12:08.774131Z"},
+        PRESCRIPTION,
+    ],
+    "next_cursor": "",
 }

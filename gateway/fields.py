@@ -49,6 +49,12 @@ def _day_or_empty(text: str) -> str:
     return text and _day(text)
 
 
+def _undeleted(value: bool) -> bool:  # noqa: FBT001  # as pydantic calls it
+    if value:
+        raise ValueError("must be false; DELETE hides it")
+    return value
+
+
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Count = Annotated[int, Field(ge=0, le=MAX_ID)]
 Line = Annotated[str, Field(pattern=LINE, max_length=TEXT_BYTES), AfterValidator(_fits)]
@@ -64,6 +70,7 @@ OptionalDay = Annotated[
     AfterValidator(_day_or_empty),
     WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"const": ""}]}),
 ]
+Undeleted = Annotated[bool, AfterValidator(_undeleted), WithJsonSchema({"type": "boolean", "const": False})]
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 Category = Literal["medical-history", "diagnosis", "treatment-plan", "note"]

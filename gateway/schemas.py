@@ -4,7 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.examples import MEDICATION, NEW_PRESCRIPTION, NEW_RECORD, PRESCRIPTION, RECORD
+from gateway.examples import (
+    MEDICATION,
+    NEW_PRESCRIPTION,
+    NEW_RECORD,
+    PRESCRIPTION,
+    PRESCRIPTION_HISTORY,
+    RECORD,
+    RECORD_HISTORY,
+)
 from gateway.fields import (
     Address,
     AnyStatus,
@@ -22,11 +30,13 @@ from gateway.fields import (
     SettableStatus,
     SourceId,
     Text,
+    Undeleted,
 )
 
-READ_ONLY = frozenset({"record_id", "prescription_id", "version", "created_at", "updated_at", "updated_by"})
+READ_ONLY = frozenset({"record_id", "prescription_id", "version", "created_at", "updated_at", "updated_by", "deleted"})
 """What the services assign."""
 
+Cursor = Annotated[str, Field(description="What to send as `cursor` for the next page; empty on the last.")]
 Ignored = Annotated[Any, Field(description="Assigned by the service; accepted here and ignored.")]
 
 
@@ -68,6 +78,7 @@ class RecordReplacement(NewRecord):
     created_at: Ignored = None
     updated_at: Ignored = None
     updated_by: Ignored = None
+    deleted: Annotated[Undeleted, Field(description="As every read has it; what was read may be sent back.")] = False
 
 
 class Record(Answer):
@@ -86,6 +97,7 @@ class Record(Answer):
     updated_at: Moment
     updated_by: Annotated[str, Field(description="Who changed it last.")]
     source_id: str
+    deleted: Annotated[bool, Field(description="True only in a history: this version hid it.")]
 
 
 class RecordPage(Answer):
@@ -97,7 +109,18 @@ class RecordPage(Answer):
 
     patient_id: Id
     records: tuple[Record, ...]
-    next_cursor: Annotated[str, Field(description="What to send as `cursor` for the next page; empty on the last.")]
+    next_cursor: Cursor
+
+
+class RecordHistory(Answer):
+    """Some of a record's versions, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [RECORD_HISTORY]})
+
+    record_id: Id
+    patient_id: Id
+    versions: tuple[Record, ...]
+    next_cursor: Cursor
 
 
 class Medication(Body):
@@ -155,6 +178,7 @@ class PrescriptionReplacement(PrescriptionFields):
     created_at: Ignored = None
     updated_at: Ignored = None
     updated_by: Ignored = None
+    deleted: Annotated[Undeleted, Field(description="As every read has it; what was read may be sent back.")] = False
 
 
 class StoredMedication(Answer):
@@ -196,6 +220,7 @@ class Prescription(Answer):
     patient_birth_date: OptionalDay
     patient_address: str
     prescriber_address: str
+    deleted: Annotated[bool, Field(description="True only in a history: this version hid it.")]
 
 
 class PrescriptionPage(Answer):
@@ -207,4 +232,15 @@ class PrescriptionPage(Answer):
 
     patient_id: Id
     prescriptions: tuple[Prescription, ...]
-    next_cursor: Annotated[str, Field(description="What to send as `cursor` for the next page; empty on the last.")]
+    next_cursor: Cursor
+
+
+class PrescriptionHistory(Answer):
+    """Some of a prescription's versions, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PRESCRIPTION_HISTORY]})
+
+    prescription_id: Id
+    patient_id: Id
+    versions: tuple[Prescription, ...]
+    next_cursor: Cursor

@@ -20,6 +20,9 @@ class GatewaySettings(ListeningSettings):
     )
     prescriptions: Addresses = setting("", "the same for the prescriptions service")
     request_timeout: float = setting(2.0, "seconds that a request may take at the most", gt=0, le=60)
+    if_match_required: bool = setting(
+        False, "whether a PUT or DELETE must say by If-Match which version it means; it gets 428 without"
+    )
     max_connections: int = setting(500, "connections it answers; those above it get 503", ge=1, le=100_000)
     cors_origins: str = setting("", "the origins whose pages may use the API, such as https://app.example; empty: none")
 

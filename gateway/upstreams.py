@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from gateway.http.operations import Asked
+from gateway.http.parameters import DEFAULT_LIMIT
 from gateway.schemas import NewPrescription, NewRecord, PrescriptionReplacement, RecordReplacement
-from mesh.call import Reply
+from mesh.call import IDEMPOTENCY_KEY, Reply
 from mesh.clock import Clock
 from mesh.endpoints import EndpointState
 from protos.generated.caremesh import v1 as pb
 
-NOT_SENT = {"version", "created_at", "updated_at", "updated_by"}
-"""Accepted from a client and ignored: the service assigns them."""
+NOT_SENT = {"version", "created_at", "updated_at", "updated_by", "deleted"}
+"""Accepted from a client and ignored: the service assigns them. The version that is expected is `If-Match`'s."""
 
 
 class Caller(Protocol):
@@ -42,18 +43,19 @@ class Service(Caller, Watched, Protocol):
 
 
 class Upstream:
-    """One service: calls carry who asks, which request it is, and the time that is left."""
+    """One service: calls carry who asks, which request it is, the key of a write, and the time that is left."""
 
     def __init__(self, client: Caller, clock: Clock) -> None:
         self._client, self._clock = client, clock
 
     async def _call(self, asked: Asked, method: str, message: Any) -> Any:
         subject = asked.principal.subject if asked.principal else ""
+        key = {IDEMPOTENCY_KEY: asked.key} if asked.key else {}
         reply = await self._client.call(
             method,
             message,
             timeout=max(0.0, asked.deadline - self._clock.now()),
-            metadata={"principal": subject, "request-id": asked.request_id},
+            metadata={"principal": subject, "request-id": asked.request_id, **key},
             scope=subject,
             request_id=asked.request_id,
         )
@@ -63,9 +65,14 @@ class Upstream:
 class RecordsClient(Upstream):
     """Patient records."""
 
-    async def page(self, asked: Asked, patient_id: int, limit: int, cursor: str) -> pb.RecordPage:
-        message = pb.PatientRecordRequest(patient_id=patient_id, limit=limit, cursor=cursor)
+    async def page(self, asked: Asked, patient_id: int) -> pb.RecordPage:
+        message = pb.PatientRecordRequest(patient_id=patient_id, **_paging(asked))
         page: pb.RecordPage = await self._call(asked, "GetPatientRecords", message)
+        return page
+
+    async def history(self, asked: Asked, record_id: int, patient_id: int) -> pb.RecordPage:
+        message = pb.PatientRecordRequest(record_id=record_id, patient_id=patient_id, **_paging(asked))
+        page: pb.RecordPage = await self._call(asked, "GetPatientRecordHistory", message)
         return page
 
     async def read(self, asked: Asked, record_id: int, patient_id: int) -> pb.PatientRecord:
@@ -77,22 +84,28 @@ class RecordsClient(Upstream):
         record: pb.PatientRecord = await self._call(asked, "PostPatientRecords", pb.PatientRecord(**body.model_dump()))
         return record
 
-    async def replace(self, asked: Asked, record_id: int, body: RecordReplacement) -> pb.PatientRecord:
-        message = pb.PatientRecord(**{**body.model_dump(exclude=NOT_SENT), "record_id": record_id})
+    async def replace(self, asked: Asked, record_id: int, body: RecordReplacement, version: int) -> pb.PatientRecord:
+        fields = body.model_dump(exclude=NOT_SENT | {"record_id"})
+        message = pb.PatientRecord(**fields, record_id=record_id, version=version)
         record: pb.PatientRecord = await self._call(asked, "PutPatientRecords", message)
         return record
 
-    async def delete(self, asked: Asked, record_id: int, patient_id: int) -> None:
-        message = pb.PatientRecordRequest(record_id=record_id, patient_id=patient_id)
+    async def delete(self, asked: Asked, record_id: int, patient_id: int, version: int) -> None:
+        message = pb.PatientRecordRequest(record_id=record_id, patient_id=patient_id, if_version=version)
         await self._call(asked, "DeletePatientRecords", message)
 
 
 class PrescriptionsClient(Upstream):
     """Prescriptions."""
 
-    async def page(self, asked: Asked, patient_id: int, limit: int, cursor: str) -> pb.PrescriptionPage:
-        message = pb.PatientRequest(patient_id=patient_id, limit=limit, cursor=cursor)
+    async def page(self, asked: Asked, patient_id: int) -> pb.PrescriptionPage:
+        message = pb.PatientRequest(patient_id=patient_id, **_paging(asked))
         page: pb.PrescriptionPage = await self._call(asked, "GetPatientPrescriptions", message)
+        return page
+
+    async def history(self, asked: Asked, prescription_id: int, patient_id: int) -> pb.PrescriptionPage:
+        message = pb.PrescriptionRequest(prescription_id=prescription_id, patient_id=patient_id, **_paging(asked))
+        page: pb.PrescriptionPage = await self._call(asked, "GetPrescriptionHistory", message)
         return page
 
     async def read(self, asked: Asked, prescription_id: int, patient_id: int) -> pb.Prescription:
@@ -101,20 +114,29 @@ class PrescriptionsClient(Upstream):
         return prescription
 
     async def create(self, asked: Asked, body: NewPrescription) -> pb.Prescription:
-        prescription: pb.Prescription = await self._call(asked, "PostPatientPrescription", _prescription(body, 0))
+        prescription: pb.Prescription = await self._call(asked, "PostPatientPrescription", _prescription(body))
         return prescription
 
-    async def replace(self, asked: Asked, prescription_id: int, body: PrescriptionReplacement) -> pb.Prescription:
-        message = _prescription(body, prescription_id)
+    async def replace(
+        self, asked: Asked, prescription_id: int, body: PrescriptionReplacement, version: int
+    ) -> pb.Prescription:
+        message = _prescription(body, prescription_id, version)
         prescription: pb.Prescription = await self._call(asked, "PutPatientPrescription", message)
         return prescription
 
-    async def delete(self, asked: Asked, prescription_id: int, patient_id: int) -> None:
-        message = pb.PrescriptionRequest(prescription_id=prescription_id, patient_id=patient_id)
+    async def delete(self, asked: Asked, prescription_id: int, patient_id: int, version: int) -> None:
+        message = pb.PrescriptionRequest(prescription_id=prescription_id, patient_id=patient_id, if_version=version)
         await self._call(asked, "DeletePatientPrescription", message)
 
 
-def _prescription(body: NewPrescription | PrescriptionReplacement, prescription_id: int) -> pb.Prescription:
+def _paging(asked: Asked) -> dict[str, Any]:
+    """The query of a page: its parameters have the names of the messages' fields."""
+    return {"limit": DEFAULT_LIMIT, **asked.query}
+
+
+def _prescription(
+    body: NewPrescription | PrescriptionReplacement, prescription_id: int = 0, version: int = 0
+) -> pb.Prescription:
     fields = body.model_dump(exclude=NOT_SENT | {"prescription_id", "medications"})
     medications = [pb.Medication(**medication.model_dump()) for medication in body.medications]
-    return pb.Prescription(**fields, prescription_id=prescription_id, medications=medications)
+    return pb.Prescription(**fields, prescription_id=prescription_id, version=version, medications=medications)

@@ -67,10 +67,11 @@ def build(
     draining: Callable[[], bool],
 ) -> App:
     """The ASGI application, outermost first: traces, edge, CORS where origins are named, Quart."""
+    required = settings.if_match_required
     app = create_app(
         (
-            records.blueprint(RecordsClient(of_records, clock), clock),
-            prescriptions.blueprint(PrescriptionsClient(of_prescriptions, clock), clock),
+            records.blueprint(RecordsClient(of_records, clock), clock, match_required=required),
+            prescriptions.blueprint(PrescriptionsClient(of_prescriptions, clock), clock, match_required=required),
             control.blueprint((of_records, of_prescriptions), draining, clock),
         )
     )

@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from storage.documents import C, Document
+from storage.shape import C, Document
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ def taken(kind: type[T], message: object, **others: object) -> T:
 
 def read_only(message: Any, key: str) -> Mapping[str, object]:
     """The fields that only a service sets, as a client sent them."""
-    names = (key, "version", "created_at", "updated_at", "updated_by")
+    names = (key, "version", "created_at", "updated_at", "updated_by", "deleted")
     return {name: getattr(message, name) for name in names}
 
 
@@ -32,6 +32,7 @@ def given(document: Document[C], key: str) -> dict[str, Any]:
         "created_at": rfc3339(document.created_at),
         "updated_at": rfc3339(document.updated_at),
         "updated_by": document.updated_by,
+        "deleted": document.deleted,
     }
 
 

@@ -6,10 +6,13 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hosting.settings import ServiceSettings
+from hosting.sweep import sweeping
 from hosting.watch import watching
 from mesh.call import Service
 from mesh.events import Events
@@ -24,6 +27,7 @@ from protos.codec import Codec
 from storage.child import migrate_in_child
 from storage.database import Database
 from storage.errors import StorageError
+from storage.shape import Shape
 
 DOMAIN = "caremesh"
 
@@ -37,6 +41,7 @@ class Hosted:
         package: `python -m <package>` runs it.
         settings: the class of its settings.
         migrations: the folder of its migrations.
+        shape: how its documents lie in their tables.
         build: makes the service out of its database and its health.
     """
 
@@ -44,6 +49,7 @@ class Hosted:
     package: str
     settings: type[ServiceSettings]
     migrations: Path
+    shape: Shape[Any]
     build: Callable[[Database, Health], Service]
 
 
@@ -119,6 +125,8 @@ async def _run(hosted: Hosted, settings: ServiceSettings, stop: asyncio.Event) -
         )
         await stack.enter_async_context(registration)
         await stack.enter_async_context(watching(database, health))
+        kept = timedelta(hours=settings.keys_kept_hours)
+        await stack.enter_async_context(sweeping(database, hosted.shape.keys, kept))
         await stop.wait()
 
 

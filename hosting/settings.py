@@ -4,7 +4,9 @@ from pydantic import field_validator
 
 from process.listening import Addresses, ListeningSettings, listed
 from process.settings import setting
-from storage.engine import sqlite_file
+from storage.address import MYSQL_FORM, SQLITE_FORM, place_of
+
+DATABASE = f"the database's address: {SQLITE_FORM}, or {MYSQL_FORM} for MySQL and MariaDB"
 
 
 class ServiceSettings(ListeningSettings):
@@ -14,12 +16,13 @@ class ServiceSettings(ListeningSettings):
     registries: Addresses = setting(
         "127.0.0.1:8500", "the registries to announce itself to, host:port, with commas between"
     )
-    database: str = setting("", "the database's address, sqlite:///path/to/file.db", repr=False)
+    database: str = setting("", DATABASE, repr=False)
+    keys_kept_hours: int = setting(48, "hours for which an Idempotency-Key is kept; at least 24", ge=24, le=24 * 366)
 
     @field_validator("database")
     @classmethod
     def _database(cls, value: str) -> str:
-        sqlite_file(value)
+        place_of(value)
         return value
 
     @property

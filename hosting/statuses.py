@@ -32,6 +32,24 @@ def _source_taken(noun: str, error: errors.SourceTaken) -> StatusError:
     return StatusError(Status.ALREADY_EXISTS, text, code="SOURCE_TAKEN", info=info)
 
 
+def _mismatch(noun: str, error: errors.VersionMismatch) -> StatusError:
+    info = {f"{noun}_id": str(error.key), "version": str(error.version)}
+    text = f"{noun} {error.key} is of version {error.version}; read it again and decide anew"
+    return StatusError(Status.ABORTED, text, code="VERSION_MISMATCH", info=info)
+
+
+def _illegal(noun: str, error: errors.IllegalStep) -> StatusError:
+    legal = ", ".join(error.legal)
+    text = f"a {noun} that is {error.stored} {f'can become {legal}' if legal else 'stays so'}"
+    info = {"from": error.stored, "legal": ",".join(error.legal)}
+    return StatusError(Status.FAILED_PRECONDITION, text, code="ILLEGAL_STEP", info=info)
+
+
+def _reused(_noun: str, _error: errors.KeyReused) -> StatusError:
+    text = "this Idempotency-Key was used for another request; choose a new one"
+    return StatusError(Status.FAILED_PRECONDITION, text, code="KEY_REUSED")
+
+
 def _exhausted(noun: str, _error: errors.IdsExhausted) -> StatusError:
     return StatusError(Status.INTERNAL, f"every {noun}_id has been given out", code="IDS_EXHAUSTED")
 
@@ -49,6 +67,9 @@ TABLE: Mapping[type[errors.StorageError], Telling] = {
     errors.NotFound: _not_found,
     errors.Deleted: _deleted,
     errors.SourceTaken: _source_taken,
+    errors.VersionMismatch: _mismatch,
+    errors.IllegalStep: _illegal,
+    errors.KeyReused: _reused,
     errors.IdsExhausted: _exhausted,
     errors.Unavailable: _unavailable,
     errors.OutcomeUnknown: _unknown,

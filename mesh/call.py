@@ -11,6 +11,9 @@ from typing import Any, Protocol
 
 from mesh.errors import NO_INFO
 
+IDEMPOTENCY_KEY = "idempotency-key"
+"""Metadata by which a service knows a repeated call for the one it has already done."""
+
 
 class Level(Enum):
     """What happens when a call is made twice; google.protobuf.MethodOptions.IdempotencyLevel by its names."""
@@ -62,6 +65,11 @@ class Call:
     request_id: str = ""
     attempt: int = 1
     avoid: frozenset[str] = frozenset()
+
+    @property
+    def repeatable(self) -> bool:
+        """May it be made twice without harm? By its nature, or because a key tells the far side that it is the same."""
+        return self.method.level is not Level.UNKNOWN or IDEMPOTENCY_KEY in self.metadata
 
 
 @dataclass(frozen=True, slots=True)

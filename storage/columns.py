@@ -1,6 +1,7 @@
 """Column types that mean the same in every dialect, and the columns that each document has."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Column, DateTime, Dialect, Integer, String, Text, TypeDecorator
 from sqlalchemy.dialects import mysql
@@ -9,6 +10,9 @@ from sqlalchemy.types import TypeEngine
 LARGEST_ID = 2_147_483_647
 SOURCE_ID_LENGTH = 128
 PRINCIPAL_LENGTH = 255
+
+# How each table is made there. Its own default for texts, latin1, refuses "ť", and its comparison takes `K` for `k`.
+MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 
 
 class Moment(TypeDecorator[datetime]):
@@ -30,9 +34,14 @@ def long_text() -> TypeEngine[str]:
 
 
 def ascii_text(length: int) -> TypeEngine[str]:
-    """Compared byte by byte: MySQL's default would take `K` for `k`."""
+    """Compared byte by byte: MySQL's default would take `K` for `k`. It must not end in a space: MySQL ignores it."""
     exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
     return String(length).with_variant(exact, "mysql", "mariadb")
+
+
+def identity() -> TypeEngine[int]:
+    """A number that the database gives out. Wider than an id may be, so that one too many is seen and refused."""
+    return Integer().with_variant(mysql.BIGINT(), "mysql", "mariadb")
 
 
 def day_text() -> TypeEngine[str]:
@@ -43,7 +52,7 @@ def day_text() -> TypeEngine[str]:
 def document_columns(key: str) -> list[Column[object]]:
     """Its id, whose it is, its version and who made it when; `deleted_at` hides it, the row stays."""
     return [
-        Column(key, Integer, primary_key=True, autoincrement=True),
+        Column(key, identity(), primary_key=True, autoincrement=True),
         Column("patient_id", Integer, nullable=False),
         Column("version", Integer, nullable=False),
         Column("created_at", Moment, nullable=False),

@@ -1,5 +1,8 @@
 """One service's database: writes in one lane, reads in another, everything closed at the end."""
 
+import asyncio
+import random
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -8,10 +11,17 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from storage.engine import reading_engine, writing_engine
-from storage.lane import Lane, T, Work
+from storage.address import SqlitePlace, place_of
+from storage.engine import reading_engine, unfit, writing_engine
+from storage.errors import Unavailable, Unfit
+from storage.failures import collided
+from storage.lane import PATIENCE, Lane, T, Work
 
 READERS = 4
+WRITERS = 8
+HUNG = 10.0  # seconds after which a transaction on another machine will not be answered any more
+MOST_RIVALS = 5  # lost in a row, each to another writer's value; then it is no rival but a fault
+PAUSE = 0.01  # seconds at most before a write is tried again
 GRACE = 2.0  # seconds for what still runs when the database is closed
 
 
@@ -19,17 +29,21 @@ class Database:
     """Opened with `async with`; the schema must be there already.
 
     Args:
-        address: `sqlite:///path/to/file.db`.
+        address: `sqlite:///path/to/file.db` or `mysql://user:password@host:port/name`.
         readers: connections for reading.
+        writers: connections for writing; SQLite has one whatever is said.
 
     Raises:
         AddressError: the address cannot be used.
         Unavailable: on entering, when the database cannot be opened.
+        Unfit: on entering, when its settings do not suffice; each is named with its remedy.
     """
 
-    def __init__(self, address: str, *, readers: int = READERS) -> None:
-        self._writes = Lane(writing_engine(address), turns=1)
-        self._reads = Lane(reading_engine(address, readers), turns=readers)
+    def __init__(self, address: str, *, readers: int = READERS, writers: int = WRITERS) -> None:
+        in_file = isinstance(place_of(address), SqlitePlace)
+        hung = None if in_file else HUNG
+        self._writes = Lane(writing_engine(address, writers), turns=1 if in_file else writers, hung_after=hung)
+        self._reads = Lane(reading_engine(address, readers), turns=readers, hung_after=hung)
 
     @property
     def engines(self) -> Sequence[AsyncEngine]:
@@ -38,7 +52,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._writes.run(_nothing)
+            await self._refuse_unfit()
             await self._reads.run(_nothing)
         except BaseException:
             await self.close()
@@ -50,6 +64,10 @@ class Database:
     ) -> None:
         await self.close()
 
+    async def _refuse_unfit(self) -> None:
+        if problems := await self._writes.run(unfit):
+            raise Unfit(problems)
+
     async def close(self) -> None:
         """Lets running transactions end, at most GRACE seconds, then closes every connection."""
         await self._writes.close(GRACE)
@@ -58,13 +76,22 @@ class Database:
     async def write(self, work: Work[T], patience: float | None = None) -> T:
         """Runs `work` in a transaction and commits; see `Lane.run`.
 
-        Where another writer was first with a unique value, `work` runs once more, in a new transaction
-        that sees what the other wrote.
+        Where another writer was in the way (was first with a unique value, had locked what was wanted, or each
+        waited for the other), nothing was changed, and `work` runs again, in a new transaction that sees what the
+        other wrote.
         """
-        try:
-            return await self._writes.run(work, patience)
-        except IntegrityError:
-            return await self._writes.run(work, patience)
+        ends, rivals = time.monotonic() + (PATIENCE if patience is None else patience), 0
+        while True:
+            try:
+                return await self._writes.run(work, ends - time.monotonic())
+            except IntegrityError:
+                rivals += 1
+                if rivals == MOST_RIVALS:
+                    raise
+            except Unavailable as error:
+                if not collided(error):
+                    raise
+                await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311  # spreads rivals, hides nothing
 
     async def read(self, work: Work[T], patience: float | None = None) -> T:
         """Runs `work` in a transaction that sees one moment of the database; see `Lane.run`."""

@@ -1,75 +1,38 @@
 """Documents: rows that belong to a patient, have a day, and get a new version with every committed write.
 
-A record and a prescription are documents. A service says how its documents lie in their table (`Shape`);
+A record and a prescription are documents. A service says how its documents lie in their tables (`Shape`);
 how they are found, listed, written and hidden is the same for both and stands here.
+
+The order within a write's transaction: its idempotency key, whether the document is there, its version, what the
+domain says of the change; then the row, its version and the key's answer, all of it or nothing.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Generic, Protocol, TypeVar
+from datetime import datetime
+from typing import Any, Generic
 
-from sqlalchemy import Column, Row, Table, insert, select, update
+from sqlalchemy import Column, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.columns import LARGEST_ID
 from storage.database import Database
-from storage.errors import Deleted, IdsExhausted, NotFound, SourceTaken
+from storage.errors import Deleted, IdsExhausted, NotFound, SourceTaken, VersionMismatch
+from storage.history import History
+from storage.keys import Keys, Once
+from storage.lane import Work
 from storage.listing import Listing
 from storage.pages import Page, Position, cursor_after, fill, position_of
+from storage.shape import C, Document, Shape, utc_now
 
-
-class Content(Protocol):
-    """What a client wrote, whatever the service."""
-
-    @property
-    def patient_id(self) -> int: ...
-    @property
-    def source_id(self) -> str: ...
-
-
-C = TypeVar("C", bound=Content)
-
-
-@dataclass(frozen=True, slots=True)
-class Document(Generic[C]):
-    """What a client wrote, and which version of which document it is, made when and by whom."""
-
-    key: int
-    content: C
-    version: int
-    created_at: datetime
-    updated_at: datetime
-    updated_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shape(Generic[C]):
-    """How a service's documents lie in their table.
-
-    Attributes:
-        table: it has `document_columns` and an index on (patient_id, deleted_at, day, key).
-        key: the name of the id's column.
-        day: the name of the column, and of the content's field, that lists are ordered by.
-        load: a row's content.
-        store: the columns of a content, those of `document_columns` aside.
-        weigh: the most bytes a content can take in a message.
-    """
-
-    table: Table
-    key: str
-    day: str
-    load: Callable[[Row[Any]], C]
-    store: Callable[[C], Mapping[str, object]]
-    weigh: Callable[[C], int]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+Patience = float | None
+ALL: Mapping[str, str] = {}
 
 
 class Documents(Generic[C]):
     """One service's documents. Every method takes the seconds its caller grants, and raises what `Lane.run` does.
+
+    Every write may be given an idempotency key (`once`), and then raises what `Keys.once` does. Those to a stored
+    document may be given the version that it must be of (`if_version`, 0 for any), and then raise VersionMismatch.
 
     Args:
         database: where they lie.
@@ -78,96 +41,171 @@ class Documents(Generic[C]):
     """
 
     def __init__(self, database: Database, shape: Shape[C], now: Callable[[], datetime] = utc_now) -> None:
-        self._database = database
-        self._shape = shape
-        self._now = now
+        self._database, self._shape, self._now = database, shape, now
         self._table = shape.table
         self._key: Column[int] = shape.table.c[shape.key]
         self._listing = Listing(shape.table, shape.key, shape.day)
+        self._history = History(shape)
+        self._keys = Keys(shape.keys)
 
-    async def page(self, patient_id: int, limit: int, cursor: str, patience: float | None = None) -> Page[Document[C]]:
-        """A patient's documents, newest first by (day, id).
+    async def page(
+        self, patient_id: int, limit: int, cursor: str, patience: Patience = None, *, only: Mapping[str, str] = ALL
+    ) -> Page[Document[C]]:
+        """A patient's documents, newest first by (day, id); `only` those with these values in these columns.
 
         Raises:
             Invalid: the cursor is damaged or belongs to another list.
         """
-        scope = f"{self._table.name}/{patient_id}"
+        scope = "/".join([self._table.name, str(patient_id), *(f"{name}={only[name]}" for name in sorted(only))])
         start = position_of(cursor, scope)
 
         async def work(connection: AsyncConnection) -> tuple[list[Document[C]], bool]:
             async def fetch(after: Position | None, most: int) -> list[Document[C]]:
-                return [self._load(row) for row in await self._listing.after(connection, patient_id, after, most)]
+                rows = await self._listing.after(connection, patient_id, only, after, most)
+                return [self._shape.document(row) for row in rows]
 
-            return await fill(fetch, self._place, self._weigh, start, limit)
+            return await fill(fetch, self._place, self._shape.weight, start, limit)
 
         items, more = await self._database.read(work, patience)
         return Page(items, cursor_after(self._place(items[-1]), scope) if more else "")
 
-    async def get(self, key: int, patient_id: int = 0, patience: float | None = None) -> Document[C]:
+    async def get(self, key: int, patient_id: int = 0, patience: Patience = None) -> Document[C]:
         """One document; 0 for any patient's. Raises NotFound, Deleted."""
         row = await self._database.read(lambda connection: self._find(connection, key, patient_id), patience)
-        return self._load(row)
+        return self._shape.document(row)
 
-    async def add(self, content: C, who: str, patience: float | None = None) -> Document[C]:
+    async def history(
+        self, key: int, patient_id: int, limit: int, cursor: str, patience: Patience = None
+    ) -> Page[Document[C]]:
+        """Every version of a document, the newest first; a deleted one's too. Patient 0 for any patient's.
+
+        Raises:
+            NotFound: it never was, or is another patient's.
+            Invalid: the cursor is damaged or belongs to another list.
+        """
+        scope = f"{self._shape.versions.name}/{key}"
+        start = position_of(cursor, scope)
+
+        async def work(connection: AsyncConnection) -> tuple[list[Document[C]], bool]:
+            await self._row(connection, key, patient_id)
+
+            async def fetch(after: Position | None, most: int) -> list[Document[C]]:
+                return [self._shape.document(row) for row in await self._history.after(connection, key, after, most)]
+
+            return await fill(fetch, self._history.place, self._shape.weight, start, limit)
+
+        items, more = await self._database.read(work, patience)
+        return Page(items, cursor_after(self._history.place(items[-1]), scope) if more else "")
+
+    async def add(
+        self, content: C, who: str, patience: Patience = None, once: Once[Document[C]] | None = None
+    ) -> Document[C]:
         """Writes a new document. Raises SourceTaken, IdsExhausted."""
 
-        async def work(connection: AsyncConnection) -> Document[C]:
+        async def make(connection: AsyncConnection) -> Document[C]:
             await self._refuse_taken_source(connection, content.source_id)
             now = self._now()
-            values = {**self._columns(content), "version": 1, "created_at": now, "updated_at": now, "updated_by": who}
-            result = await connection.execute(insert(self._table).values(values))
+            made = {"version": 1, "created_at": now, "updated_at": now, "updated_by": who}
+            result = await connection.execute(insert(self._table).values({**self._shape.columns(content), **made}))
             (key,) = result.inserted_primary_key or (0,)
             if key > LARGEST_ID:
                 raise IdsExhausted
+            await self._history.remember(connection, key)
             return Document(key, content, 1, now, now, who)
 
-        return await self._database.write(work, patience)
+        return await self._write(make, patience, once)
 
-    async def replace(self, key: int, change: Callable[[C], C], who: str, patience: float | None = None) -> Document[C]:
+    async def replace(
+        self,
+        key: int,
+        change: Callable[[C], C],
+        who: str,
+        patience: Patience = None,
+        *,
+        if_version: int = 0,
+        once: Once[Document[C]] | None = None,
+    ) -> Document[C]:
         """Writes the next version of a document.
 
         Args:
             key: its id.
-            change: makes the new content out of the stored one, or raises Invalid.
+            change: makes the new content out of the stored one, or raises Invalid or IllegalStep.
             who: the principal.
             patience: seconds.
+            if_version: see the class.
+            once: see the class.
 
         Raises:
             NotFound, Deleted: it is not there.
         """
 
-        async def work(connection: AsyncConnection) -> Document[C]:
-            stored = self._load(await self._find(connection, key, 0, to_write=True))
+        async def make(connection: AsyncConnection) -> Document[C]:
+            stored = await self._stored(connection, key, 0, if_version)
             content = change(stored.content)
-            version, now = stored.version + 1, self._now()
-            values = {**self._columns(content), "version": version, "updated_at": now, "updated_by": who}
-            await connection.execute(update(self._table).where(self._key == key).values(values))
-            return Document(key, content, version, stored.created_at, now, who)
+            return await self._next(connection, stored, content, who, self._shape.columns(content))
 
-        return await self._database.write(work, patience)
+        return await self._write(make, patience, once)
 
-    async def delete(self, key: int, patient_id: int, who: str, patience: float | None = None) -> Document[C]:
-        """Hides a document for good; 0 for any patient's. Raises NotFound, Deleted. Returns what was hidden."""
+    async def delete(
+        self,
+        key: int,
+        patient_id: int,
+        who: str,
+        patience: Patience = None,
+        *,
+        if_version: int = 0,
+        once: Once[Document[C]] | None = None,
+    ) -> Document[C]:
+        """Hides a document for good; 0 for any patient's. Raises NotFound, Deleted. Returns the version that hides."""
 
+        async def make(connection: AsyncConnection) -> Document[C]:
+            stored = await self._stored(connection, key, patient_id, if_version)
+            return await self._next(connection, stored, stored.content, who, {}, hides=True)
+
+        return await self._write(make, patience, once)
+
+    async def _write(self, make: Work[Document[C]], patience: Patience, once: Once[Document[C]] | None) -> Document[C]:
         async def work(connection: AsyncConnection) -> Document[C]:
-            stored = self._load(await self._find(connection, key, patient_id, to_write=True))
-            version, now = stored.version + 1, self._now()
-            values = {"version": version, "updated_at": now, "updated_by": who, "deleted_at": now}
-            await connection.execute(update(self._table).where(self._key == key).values(values))
-            return Document(key, stored.content, version, stored.created_at, now, who)
+            return await self._keys.once(connection, once, lambda: make(connection), self._now())
 
         return await self._database.write(work, patience)
+
+    async def _stored(self, connection: AsyncConnection, key: int, patient_id: int, if_version: int) -> Document[C]:
+        stored = self._shape.document(await self._find(connection, key, patient_id, to_write=True))
+        if if_version not in (0, stored.version):
+            raise VersionMismatch(key, stored.version)
+        return stored
+
+    async def _next(
+        self,
+        connection: AsyncConnection,
+        stored: Document[C],
+        content: C,
+        who: str,
+        changes: Mapping[str, object],
+        *,
+        hides: bool = False,
+    ) -> Document[C]:
+        version, now = stored.version + 1, self._now()
+        stamps = {"version": version, "updated_at": now, "updated_by": who, **({"deleted_at": now} if hides else {})}
+        await connection.execute(update(self._table).where(self._key == stored.key).values({**changes, **stamps}))
+        await self._history.remember(connection, stored.key)
+        return Document(stored.key, content, version, stored.created_at, now, who, hides)
 
     async def _find(
         self, connection: AsyncConnection, key: int, patient_id: int, *, to_write: bool = False
     ) -> Row[Any]:
+        row = await self._row(connection, key, patient_id, to_write=to_write)
+        if row.deleted_at is not None:
+            raise Deleted(key)
+        return row
+
+    async def _row(self, connection: AsyncConnection, key: int, patient_id: int, *, to_write: bool = False) -> Row[Any]:
         query = select(self._table).where(self._key == key)
         # SQLite has no FOR UPDATE and needs none: its writers have the lock from BEGIN IMMEDIATE on.
         row = (await connection.execute(query.with_for_update() if to_write else query)).one_or_none()
         if row is None or (patient_id and row.patient_id != patient_id):
             raise NotFound(key)
-        if row.deleted_at is not None:
-            raise Deleted(key)
         return row
 
     async def _refuse_taken_source(self, connection: AsyncConnection, source_id: str) -> None:
@@ -177,19 +215,5 @@ class Documents(Generic[C]):
             if holder is not None:
                 raise SourceTaken(holder[0], holder[1])
 
-    def _columns(self, content: C) -> dict[str, object]:
-        return {
-            **self._shape.store(content),
-            "patient_id": content.patient_id,
-            "source_id": content.source_id or None,
-        }
-
     def _place(self, document: Document[C]) -> Position:
         return Position(getattr(document.content, self._shape.day), document.key)
-
-    def _weigh(self, document: Document[C]) -> int:
-        return self._shape.weigh(document.content)
-
-    def _load(self, row: Row[Any]) -> Document[C]:
-        key = row._mapping[self._key]  # noqa: SLF001  # its public name
-        return Document(key, self._shape.load(row), row.version, row.created_at, row.updated_at, row.updated_by)

@@ -51,6 +51,28 @@ class SourceTaken(StorageError):
         self.patient_id = patient_id
 
 
+class VersionMismatch(StorageError):
+    """The document is not any more, or not yet, of the version that the request is about."""
+
+    def __init__(self, key: int, version: int) -> None:
+        super().__init__(f"{key} is of version {version}")
+        self.key = key
+        self.version = version
+
+
+class IllegalStep(StorageError):
+    """The document's status cannot become the one that was asked for."""
+
+    def __init__(self, stored: str, legal: Sequence[str]) -> None:
+        super().__init__(f"from {stored} there are {len(legal)} legal steps")
+        self.stored = stored
+        self.legal = tuple(legal)
+
+
+class KeyReused(StorageError):
+    """The idempotency key belongs to another request."""
+
+
 class IdsExhausted(StorageError):
     """Every id that fits 31 bits has been given out."""
 
@@ -73,6 +95,13 @@ class OutcomeUnknown(StorageError):
 
 class AddressError(StorageError, ValueError):
     """The database's address cannot be used; the text has the remedy and never a password."""
+
+
+class Unfit(StorageError):
+    """The database's settings do not suffice for what is promised; the text names each with its remedy."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("the database is not fit:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
 class MigrationFailed(StorageError):

@@ -22,6 +22,14 @@ SQLITE = {
     sqlite3.SQLITE_CORRUPT: DOWN,
     sqlite3.SQLITE_NOTADB: DOWN,
 }
+# dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html, mariadb.com/kb/en/mariadb-error-codes
+MYSQL = {
+    **dict.fromkeys((1020, 1040, 1203, 1205, 1213, 1226, 1317, 1969, 3024, 3058), BUSY),
+    **dict.fromkeys((3, 1021, 1026, 1114), FULL),
+    **dict.fromkeys((1044, 1045, 1049, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1792, 1836, 1927, 4031), DOWN),
+}
+OF_THE_CLIENT = range(2000, 3000)  # it could not connect, or lost the connection
+STORAGE_ENGINE, NO_SPACE = 1030, "28"  # "Got error 28 …": the number is the operating system's
 TEXTS = {
     BUSY: "the database is busy; try again",
     FULL: "the database has no room left; free some on its disk",
@@ -36,12 +44,33 @@ def unavailable(code: str) -> Unavailable:
 def meaning(error: DBAPIError) -> StorageError | None:
     """What a driver's error tells the caller, or None where it is a fault of this program."""
     number = getattr(error.orig, "sqlite_errorcode", None)
-    if number is None:
-        return unavailable(DOWN) if error.connection_invalidated else None
-    code = SQLITE.get(number & 0xFF)
+    code = _of_mysql(error) if number is None else SQLITE.get(number & 0xFF)
+    if code is None and error.connection_invalidated:
+        code = DOWN
     return unavailable(code) if code else None
+
+
+def _of_mysql(error: DBAPIError) -> str | None:
+    number, *words = getattr(error.orig, "args", ()) or (0,)
+    if number == STORAGE_ENGINE:
+        return FULL if NO_SPACE in str(words) else DOWN
+    return DOWN if number in OF_THE_CLIENT else MYSQL.get(number)
 
 
 def is_busy(error: DBAPIError) -> bool:
     told = meaning(error)
     return isinstance(told, Unavailable) and told.code == BUSY
+
+
+def refused_whole(error: DBAPIError) -> bool:
+    """Whether a COMMIT that failed so has certainly changed nothing."""
+    told = meaning(error)
+    if not isinstance(told, Unavailable):
+        return False
+    # SQLite without room keeps the transaction open, to be rolled back; of MySQL nothing is known then.
+    return told.code == BUSY or (told.code == FULL and hasattr(error.orig, "sqlite_errorcode"))
+
+
+def collided(error: Unavailable) -> bool:
+    """Whether the database itself ended a transaction because of another one."""
+    return error.code == BUSY and isinstance(error.__cause__, DBAPIError)

@@ -10,18 +10,20 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 
-from storage.errors import OutcomeUnknown, Unavailable
-from storage.failures import BUSY, DOWN, is_busy, meaning, unavailable
+from storage.errors import OutcomeUnknown, StorageError
+from storage.failures import BUSY, DOWN, is_busy, meaning, refused_whole, unavailable
 
 PATIENCE = 5.0  # seconds, for a caller that names none
 TO_ANSWER = 0.05  # seconds of the caller's time that are kept back to tell it of a failure
 PAUSE = 0.002  # seconds at most between two tries for a lock that another process holds
+
+NO_ANSWER = "the database did not say whether it kept the write"
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
@@ -33,10 +35,18 @@ class Request:
     def __init__(self, patience: float | None) -> None:
         self._ends = time.monotonic() + (PATIENCE if patience is None else patience) - TO_ANSWER
         self.abandoned = False
+        self.committing = False
 
     def left(self) -> float:
         """Seconds."""
         return self._ends - time.monotonic()
+
+    def late(self) -> StorageError:
+        """What a caller is told whose time is over before its transaction is."""
+        if self.committing:
+            return OutcomeUnknown(NO_ANSWER)
+        self.abandoned = True
+        return unavailable(BUSY)
 
     def check(self) -> None:
         """Raises Unavailable when there is no sense in going on."""
@@ -45,10 +55,17 @@ class Request:
 
 
 class Lane:
-    """An engine and as many turns as it has connections. First come, first served."""
+    """An engine and as many turns as it has connections. First come, first served.
 
-    def __init__(self, engine: AsyncEngine, turns: int) -> None:
+    Args:
+        engine: what it runs on.
+        turns: how many transactions may run at once.
+        hung_after: seconds after which a transaction is given up with its connection; None for never.
+    """
+
+    def __init__(self, engine: AsyncEngine, turns: int, *, hung_after: float | None = None) -> None:
         self.engine = engine
+        self._hung_after = hung_after
         self._turns = asyncio.Semaphore(turns)
         self._running: set[asyncio.Task[object]] = set()
 
@@ -61,7 +78,7 @@ class Lane:
 
         Raises:
             Unavailable: nothing was changed: the time ran out before COMMIT, or the database is busy, full or away.
-            OutcomeUnknown: COMMIT failed without a clear answer.
+            OutcomeUnknown: COMMIT failed without a clear answer, or had none when the time ran out.
         """
         request = Request(patience)
         await self._turn(request)
@@ -69,10 +86,13 @@ class Lane:
         self._running.add(task)
         task.add_done_callback(self._ended)
         try:
-            return await asyncio.shield(task)
+            await asyncio.wait({task}, timeout=max(0.0, request.left()))
         except asyncio.CancelledError:
             request.abandoned = True
             raise
+        if task.done():
+            return task.result()
+        raise request.late()
 
     async def close(self, grace: float) -> None:
         """Waits for what still runs, at most `grace` seconds, and closes every connection."""
@@ -81,7 +101,9 @@ class Lane:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self.engine.dispose()
+        with suppress(TimeoutError):  # a server that says nothing keeps nobody from ending
+            async with asyncio.timeout(max(grace, 1.0)):
+                await self.engine.dispose()
 
     async def _turn(self, request: Request) -> None:
         request.check()
@@ -98,25 +120,37 @@ class Lane:
             task.exception()  # an abandoned failure has no one to tell
 
     async def _transaction(self, work: Work[T], request: Request) -> T:
-        with _told():
-            async with self.engine.connect() as connection:
-                transaction = await _begin(connection, request)
-                try:
-                    result = await work(connection)
-                    request.check()
-                except BaseException:
-                    await transaction.rollback()
-                    raise
-                await _commit(transaction)
-                return result
+        try:
+            with _told():
+                async with asyncio.timeout(self._hung_after), self.engine.connect() as connection:
+                    return await self._whole(work, connection, request)
+        except TimeoutError:  # its connection has been thrown away with it
+            raise OutcomeUnknown(NO_ANSWER) if request.committing else unavailable(DOWN) from None
+
+    async def _whole(self, work: Work[T], connection: AsyncConnection, request: Request) -> T:
+        transaction = await _begin(connection, request)
+        try:
+            result = await work(connection)
+            request.check()
+        except BaseException:
+            async with asyncio.timeout(self._hung_after):
+                await transaction.rollback()
+            raise
+        request.committing = True
+        await _commit(transaction)
+        return result
 
 
 async def _begin(connection: AsyncConnection, request: Request) -> AsyncTransaction:
+    stale = False
     while True:
         request.check()
         try:
             return await connection.begin()
         except DBAPIError as error:
+            if error.connection_invalidated and not stale:
+                stale = True  # it lay in the pool while the server ended it; the next try has a new one
+                continue
             if not is_busy(error):
                 raise
         await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311  # spreads rivals, hides nothing
@@ -126,10 +160,9 @@ async def _commit(transaction: AsyncTransaction) -> None:
     try:
         await transaction.commit()
     except DBAPIError as error:
-        told = meaning(error)
-        if isinstance(told, Unavailable) and told.code != DOWN:
-            raise  # refused as a whole; the connection rolls back on its way into the pool
-        raise OutcomeUnknown("the database did not say whether it kept the write") from error
+        if refused_whole(error):
+            raise  # the connection rolls back on its way into the pool
+        raise OutcomeUnknown(NO_ANSWER) from error
 
 
 @contextmanager

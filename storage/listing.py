@@ -1,6 +1,6 @@
 """A patient's documents in their order, read from an index however far down the list they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Row, Table, select
@@ -13,7 +13,7 @@ class Listing:
     """What is not hidden, newest first by (day, id).
 
     Args:
-        table: it has an index on (patient_id, deleted_at, day, key).
+        table: it has an index on (patient_id, deleted_at, day, key), and one with a filter's columns before the day.
         key: the name of the id's column.
         day: the name of the day's column.
     """
@@ -24,21 +24,27 @@ class Listing:
         self._day: Column[str] = table.c[day]
 
     async def after(
-        self, connection: AsyncConnection, patient_id: int, position: Position | None, most: int
+        self,
+        connection: AsyncConnection,
+        patient_id: int,
+        only: Mapping[str, str],
+        position: Position | None,
+        most: int,
     ) -> Sequence[Row[Any]]:
-        """At most so many rows after a position; None for the beginning."""
+        """At most so many rows, `only` those with these values, after a position; None for the beginning."""
+        listed = [self._table.c.patient_id == patient_id, self._table.c.deleted_at.is_(None)]
+        listed += [self._table.c[name] == value for name, value in only.items()]
         if position is None:
-            return await self._rows(connection, patient_id, [], most)
+            return await self._rows(connection, listed, most)
         # Two ranges of the index, since MySQL does not seek by (day, id) < (…, …).
-        same_day = [self._day == position.day, self._key < position.key]
-        rows = list(await self._rows(connection, patient_id, same_day, most))
+        same_day = [*listed, self._day == position.day, self._key < position.key]
+        rows = list(await self._rows(connection, same_day, most))
         if len(rows) < most:
-            rows += await self._rows(connection, patient_id, [self._day < position.day], most - len(rows))
+            rows += await self._rows(connection, [*listed, self._day < position.day], most - len(rows))
         return rows
 
     async def _rows(
-        self, connection: AsyncConnection, patient_id: int, more: list[ColumnElement[bool]], most: int
+        self, connection: AsyncConnection, listed: Sequence[ColumnElement[bool]], most: int
     ) -> Sequence[Row[Any]]:
-        listed = (self._table.c.patient_id == patient_id, self._table.c.deleted_at.is_(None), *more)
         order = (self._day.desc(), self._key.desc())
         return (await connection.execute(select(self._table).where(*listed).order_by(*order).limit(most))).all()

@@ -1,46 +1,59 @@
 """Migrations with Alembic: once, whichever replica starts first.
 
-All of it in one transaction where the dialect allows that (SQLite does): a migration that fails changes nothing.
+On SQLite all of it is one transaction: a migration that fails changes nothing. MySQL commits each statement at once:
+there a migration that fails has only added, which harms nobody, and does the rest when it is run again.
 """
 
 import asyncio
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from alembic import command, context
 from alembic.config import Config
 from alembic.util import CommandError
+from sqlalchemy import Column, MetaData, String, Table, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.engine import sqlite_file, writing_engine
+from storage.address import MysqlPlace, SqlitePlace, place_of
+from storage.columns import MYSQL
+from storage.engine import writing_engine
 from storage.errors import MigrationFailed, StorageError, Unavailable
-from storage.lane import Lane
+from storage.lane import Lane, Work
 
-PATIENCE = 60.0  # seconds to wait for another replica's migration, and for the database
+PATIENCE = 60.0  # seconds to wait for another replica's migration
+LONGEST = 24 * 3600.0  # seconds: large tables take what they take
 LOOK_AGAIN = 0.05  # seconds
+TABLES_WAIT = 30  # seconds that MySQL lets a change of a table wait for the transactions that use it
+BUSY_TOO_LONG = "another process has been migrating for too long; see what it does"
 
 
 def migrate(address: str, scripts: Path, patience: float = PATIENCE) -> None:
     """Brings the schema up to date, unless another process does or has done so.
 
     Args:
-        address: `sqlite:///path/to/file.db`; the file is made where there is none.
+        address: the database's; SQLite's file is made where there is none.
         scripts: the folder with `env.py` and `versions/`.
-        patience: seconds.
+        patience: seconds to wait for another process that migrates.
 
     Raises:
-        MigrationFailed: the text says why; the database is as it was.
+        MigrationFailed: the text says why; old replicas go on with the database as it is.
     """
     try:
-        file = sqlite_file(address)
-        _make_private(file)
-        with _alone(file.with_name(f"{file.name}.migrating"), patience):
-            asyncio.run(_upgrade(address, scripts, patience))
+        place = place_of(address)
+        if isinstance(place, SqlitePlace):
+            _make_private(place.file)
+            with _alone(place.file.with_name(f"{place.file.name}.migrating"), patience):
+                asyncio.run(_upgrade(address, partial(AsyncConnection.run_sync, fn=partial(_run, scripts=scripts))))
+        else:
+            asyncio.run(_upgrade(address, partial(_upgrade_alone, place=place, scripts=scripts, patience=patience)))
     except (StorageError, CommandError, DBAPIError, OSError) as error:
         raise MigrationFailed(f"the schema could not be brought up to date: {_reason(error)}") from error
 
@@ -53,18 +66,31 @@ def run_migrations() -> None:
         context.run_migrations()
 
 
-async def _upgrade(address: str, scripts: Path, patience: float) -> None:
-    lane = Lane(writing_engine(address), turns=1)
+async def _upgrade(address: str, work: Work[None]) -> None:
+    lane = Lane(writing_engine(address, 1), turns=1)
     try:
-        await lane.run(lambda connection: connection.run_sync(_run, scripts), patience)
+        await lane.run(work, LONGEST)
     finally:
         await lane.close(grace=1.0)
+
+
+async def _upgrade_alone(connection: AsyncConnection, place: MysqlPlace, scripts: Path, patience: float) -> None:
+    # The lock belongs to the connection that migrates: whoever loses it cannot go on migrating either.
+    name = f"caremesh.{hashlib.sha256(place.name.encode()).hexdigest()[:32]}"
+    asked = text("SELECT GET_LOCK(:name, :seconds)").bindparams(name=name, seconds=patience)
+    if (await connection.execute(asked)).scalar_one() != 1:
+        raise MigrationFailed(BUSY_TOO_LONG)
+    await connection.execute(text(f"SET SESSION lock_wait_timeout = {TABLES_WAIT}"))
+    await connection.run_sync(_run, scripts)
 
 
 def _run(connection: Connection, scripts: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["connection"] = connection
+    if connection.dialect.name != "sqlite":  # Alembic would make it with the server's own default of letters
+        version = Column("version_num", String(32), primary_key=True)
+        Table("alembic_version", MetaData(), version, **MYSQL).create(connection, checkfirst=True)
     command.upgrade(config, "head")
 
 
@@ -84,7 +110,7 @@ def _alone(lock: Path, patience: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > ends:
-                    raise MigrationFailed("another process has been migrating for too long; see what it does") from None
+                    raise MigrationFailed(BUSY_TOO_LONG) from None
             time.sleep(LOOK_AGAIN)
         yield
 

@@ -125,18 +125,36 @@ def text_bytes(*texts: str) -> int:
     return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
 
 
-def key_asked(name: str, key: int, patient_id: int) -> None:
-    """Checks a request for one document; patient_id 0 means any patient's. Raises Invalid."""
+def key_asked(name: str, key: int, patient_id: int, if_version: int = 0) -> None:
+    """Checks a request about one document; 0 means any patient's, and any version. Raises Invalid."""
     rules = Rules()
     rules.identifier(name, key)
     rules.maybe_identifier("patient_id", patient_id)
+    rules.maybe_identifier("if_version", if_version)
     rules.enforce()
 
 
-def list_asked(patient_id: int, limit: int) -> int:
-    """Checks a request for a page and returns how many rows it may have. Raises Invalid."""
+def list_asked(patient_id: int, limit: int, **chosen: tuple[str, Collection[str]]) -> int:
+    """Checks a request for a page and returns how many rows it may have; `chosen` are filters with their choices.
+
+    Raises:
+        Invalid: naming every field that is not acceptable.
+    """
     rules = Rules()
     rules.identifier("patient_id", patient_id)
+    most = rules.limit("limit", limit)
+    for field, (value, choices) in chosen.items():
+        if value:
+            rules.choice(field, value, choices)
+    rules.enforce()
+    return most
+
+
+def history_asked(name: str, key: int, patient_id: int, limit: int) -> int:
+    """Checks a request for a page of a history and returns how many versions it may have. Raises Invalid."""
+    rules = Rules()
+    rules.identifier(name, key)
+    rules.maybe_identifier("patient_id", patient_id)
     most = rules.limit("limit", limit)
     rules.enforce()
     return most

@@ -4,14 +4,26 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from storage.documents import Document
+from storage.errors import IllegalStep
 from storage.rules import Rules, text_bytes
+from storage.shape import Document
 
 # The codes of FHIR R4's MedicationRequest.status (hl7.org/fhir/R4/valueset-medicationrequest-status.html).
 NEW_STATUSES = ("draft", "active", "completed", "stopped")
 # `unknown` is for systems that took over data without its status; no client of ours decides that.
 STATUSES = ("active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft")
 DEFAULT_STATUS = "active"
+# What each status can become. To stay is always legal.
+STEPS: Mapping[str, tuple[str, ...]] = {
+    "draft": ("active", "cancelled", "entered-in-error"),
+    "active": ("on-hold", "completed", "stopped", "cancelled", "entered-in-error"),
+    "on-hold": ("active", "stopped", "cancelled", "completed", "entered-in-error"),
+    "completed": ("entered-in-error",),
+    "stopped": ("entered-in-error",),
+    "cancelled": ("entered-in-error",),
+    "entered-in-error": (),
+    "unknown": (),
+}
 
 LONGEST_NAME = 200
 LONGEST_ADDRESS = 500
@@ -79,28 +91,44 @@ def created(content: PrescriptionContent, read_only: Mapping[str, object], today
     return replace(content, status=content.status or DEFAULT_STATUS, written_on=content.written_on or today)
 
 
-def accepted(prescription_id: int, content: PrescriptionContent) -> PrescriptionContent:
-    """The content of the next version, as far as that can be judged without the stored one. Raises Invalid."""
+def accepted(prescription_id: int, content: PrescriptionContent, version: int = 0) -> PrescriptionContent:
+    """The content of the next version, as far as that can be judged without the stored one.
+
+    Args:
+        prescription_id: the stored one's.
+        content: what the client sent.
+        version: which version it expects to replace; 0 for any.
+
+    Raises:
+        Invalid: naming every field that is not acceptable.
+    """
     rules = Rules()
     rules.identifier("prescription_id", prescription_id)
+    rules.amount("version", version)
     _check(content, STATUSES, rules)
     rules.enforce()
-    return replace(content, status=content.status or DEFAULT_STATUS)
+    return content
 
 
 def changed(stored: PrescriptionContent, content: PrescriptionContent) -> PrescriptionContent:
     """The next content of a stored prescription: its patient and its source_id stay.
 
     A written_on that is left out stays too: were it today's, the same request would do different things tomorrow.
+    So does a status: leaving it out must not take up again what was on hold.
 
     Raises:
         Invalid: it belongs to another patient or source_id.
+        IllegalStep: its status cannot become the one that is asked for.
     """
     rules = Rules()
     rules.kept("patient_id", content.patient_id, stored.patient_id)
     rules.kept("source_id", content.source_id or stored.source_id, stored.source_id)
     rules.enforce()
-    return replace(content, source_id=stored.source_id, written_on=content.written_on or stored.written_on)
+    status = content.status or stored.status
+    if status != stored.status and status not in STEPS[stored.status]:
+        raise IllegalStep(stored.status, STEPS[stored.status])
+    written_on = content.written_on or stored.written_on
+    return replace(content, source_id=stored.source_id, written_on=written_on, status=status)
 
 
 def weight(content: PrescriptionContent) -> int:

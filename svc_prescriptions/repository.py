@@ -1,4 +1,4 @@
-"""Prescriptions in their table."""
+"""Prescriptions in their tables."""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
-from storage.documents import Documents, Shape
+from storage.documents import Documents
+from storage.shape import Shape
 from svc_prescriptions.domain import Medication, PrescriptionContent, weight
-from svc_prescriptions.tables import prescriptions
+from svc_prescriptions.tables import keys, prescription_versions, prescriptions
 
 Prescriptions = Documents[PrescriptionContent]
 
@@ -45,4 +46,13 @@ def _written(one: Medication) -> dict[str, object]:
     return {name: value for name, value in asdict(one).items() if value not in ("", None)}
 
 
-SHAPE = Shape(table=prescriptions, key="prescription_id", day="written_on", load=_load, store=_store, weigh=weight)
+SHAPE = Shape(
+    table=prescriptions,
+    versions=prescription_versions,
+    keys=keys,
+    key="prescription_id",
+    day="written_on",
+    load=_load,
+    store=_store,
+    weigh=weight,
+)

@@ -7,11 +7,14 @@ from functools import partial
 
 from hosting.caller import patience, principal
 from hosting.messages import given, read_only, taken
+from hosting.once import answered
 from mesh.server import Health
 from protos.generated.caremesh import v1 as pb
 from protos.generated.google.protobuf import Empty
-from storage.documents import utc_now
-from storage.rules import key_asked, list_asked
+from storage.keys import Once
+from storage.pages import Page
+from storage.rules import history_asked, key_asked, list_asked
+from storage.shape import utc_now
 from svc_prescriptions.domain import Medication, Prescription, PrescriptionContent, accepted, changed, created
 from svc_prescriptions.errors import statuses
 from svc_prescriptions.repository import Prescriptions
@@ -36,30 +39,51 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
     async def get_patient_prescriptions(self, message: pb.PatientRequest) -> pb.PrescriptionPage:
         with statuses.told():
             limit = list_asked(message.patient_id, message.limit)
-            page = await self._prescriptions.page(message.patient_id, limit, message.cursor, patience())
-        return pb.PrescriptionPage(items=[_message(one) for one in page.items], next_cursor=page.next_cursor)
+            return _page(await self._prescriptions.page(message.patient_id, limit, message.cursor, patience()))
 
     async def get_prescription(self, message: pb.PrescriptionRequest) -> pb.Prescription:
         with statuses.told():
             key_asked(KEY, message.prescription_id, message.patient_id)
             return _message(await self._prescriptions.get(message.prescription_id, message.patient_id, patience()))
 
+    async def get_prescription_history(self, message: pb.PrescriptionRequest) -> pb.PrescriptionPage:
+        key, patient_id = message.prescription_id, message.patient_id
+        with statuses.told():
+            limit = history_asked(KEY, key, patient_id, message.limit)
+            return _page(await self._prescriptions.history(key, patient_id, limit, message.cursor, patience()))
+
     async def post_patient_prescription(self, message: pb.Prescription) -> pb.Prescription:
         with statuses.told():
             content = created(_content(message), read_only(message, KEY), self._now().date().isoformat())
-            return _message(await self._prescriptions.add(content, principal(), patience()))
+
+            async def write(once: Once[Prescription] | None) -> Prescription:
+                return await self._prescriptions.add(content, principal(), patience(), once)
+
+            return await answered(message, pb.Prescription, _message, write)
 
     async def put_patient_prescription(self, message: pb.Prescription) -> pb.Prescription:
+        key, version = message.prescription_id, message.version
         with statuses.told():
-            content = accepted(message.prescription_id, _content(message))
-            change = partial(changed, content=content)
-            return _message(await self._prescriptions.replace(message.prescription_id, change, principal(), patience()))
+            change = partial(changed, content=accepted(key, _content(message), version))
+
+            async def write(once: Once[Prescription] | None) -> Prescription:
+                return await self._prescriptions.replace(
+                    key, change, principal(), patience(), if_version=version, once=once
+                )
+
+            return await answered(message, pb.Prescription, _message, write)
 
     async def delete_patient_prescription(self, message: pb.PrescriptionRequest) -> Empty:
+        key, patient_id, version = message.prescription_id, message.patient_id, message.if_version
         with statuses.told():
-            key_asked(KEY, message.prescription_id, message.patient_id)
-            await self._prescriptions.delete(message.prescription_id, message.patient_id, principal(), patience())
-        return Empty()
+            key_asked(KEY, key, patient_id, version)
+
+            async def write(once: Once[Prescription] | None) -> Prescription:
+                return await self._prescriptions.delete(
+                    key, patient_id, principal(), patience(), if_version=version, once=once
+                )
+
+            return await answered(message, Empty, lambda _: Empty(), write)
 
     async def check_health(self, message: Empty) -> pb.HealthStatus:  # noqa: ARG002  # the method has it
         return pb.HealthStatus(is_healthy=self._health.serving)
@@ -68,6 +92,10 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
 def _content(message: pb.Prescription) -> PrescriptionContent:
     medications = tuple(taken(Medication, medication) for medication in message.medications)
     return taken(PrescriptionContent, message, medications=medications)
+
+
+def _page(page: Page[Prescription]) -> pb.PrescriptionPage:
+    return pb.PrescriptionPage(items=[_message(one) for one in page.items], next_cursor=page.next_cursor)
 
 
 def _message(prescription: Prescription) -> pb.Prescription:

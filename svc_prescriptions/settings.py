@@ -1,6 +1,6 @@
 """What a prescriptions process can be told."""
 
-from hosting.settings import ServiceSettings
+from hosting.settings import DATABASE, ServiceSettings
 from process.settings import setting
 
 
@@ -8,6 +8,4 @@ class PrescriptionsSettings(ServiceSettings):
     """The service's own defaults."""
 
     process: str = setting("prescriptions", "the name of this process in logs and traces")
-    database: str = setting(
-        "sqlite:///var/prescriptions.db", "the database's address, sqlite:///path/to/file.db", repr=False
-    )
+    database: str = setting("sqlite:///var/prescriptions.db", DATABASE, repr=False)

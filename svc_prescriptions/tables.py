@@ -1,8 +1,10 @@
-"""The prescriptions' table, as it is after the newest migration."""
+"""The prescriptions' tables, as they are after the newest migration."""
 
 from sqlalchemy import Column, Index, Integer, MetaData, String, Table
 
-from storage.columns import day_text, document_columns, long_text
+from storage.columns import MYSQL, day_text, document_columns, long_text
+from storage.history import versions_table
+from storage.keys import keys_table
 
 metadata = MetaData()
 
@@ -26,6 +28,7 @@ prescriptions = Table(
     # A patient's list, read backwards; what is hidden lies apart from what is listed.
     Index("prescriptions_listed", "patient_id", "deleted_at", "written_on", "prescription_id"),
     sqlite_autoincrement=True,  # else the id of a removed last row would be given out again
-    mysql_charset="utf8mb4",
-    mysql_engine="InnoDB",
+    **MYSQL,
 )
+prescription_versions = versions_table("prescription_versions", prescriptions)
+keys = keys_table(metadata)

@@ -18,4 +18,4 @@ def build(database: Database, health: Health) -> PrescriptionsService:
 
 
 def hosted() -> Hosted:
-    return Hosted("prescriptions", "svc_prescriptions", PrescriptionsSettings, MIGRATIONS, build)
+    return Hosted("prescriptions", "svc_prescriptions", PrescriptionsSettings, MIGRATIONS, SHAPE, build)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from storage.documents import Document
 from storage.rules import Rules, text_bytes
+from storage.shape import Document
 
 CATEGORIES = ("medical-history", "diagnosis", "treatment-plan", "note")
 DEFAULT_CATEGORY = "note"
@@ -44,10 +44,20 @@ def created(content: RecordContent, read_only: Mapping[str, object]) -> RecordCo
     return _with_defaults(content)
 
 
-def accepted(record_id: int, content: RecordContent) -> RecordContent:
-    """The content of a record's next version, as far as that can be judged without the stored one. Raises Invalid."""
+def accepted(record_id: int, content: RecordContent, version: int = 0) -> RecordContent:
+    """The content of a record's next version, as far as that can be judged without the stored one.
+
+    Args:
+        record_id: the stored one's.
+        content: what the client sent.
+        version: which version it expects to replace; 0 for any.
+
+    Raises:
+        Invalid: naming every field that is not acceptable.
+    """
     rules = Rules()
     rules.identifier("record_id", record_id)
+    rules.amount("version", version)
     _check(content, rules)
     rules.enforce()
     return _with_defaults(content)

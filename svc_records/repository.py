@@ -1,12 +1,13 @@
-"""Records in their table."""
+"""Records in their tables."""
 
 from typing import Any
 
 from sqlalchemy import Row
 
-from storage.documents import Documents, Shape
+from storage.documents import Documents
+from storage.shape import Shape
 from svc_records.domain import RecordContent, weight
-from svc_records.tables import records
+from svc_records.tables import keys, record_versions, records
 
 Records = Documents[RecordContent]
 
@@ -31,4 +32,13 @@ def _store(content: RecordContent) -> dict[str, object]:
     }
 
 
-SHAPE = Shape(table=records, key="record_id", day="date", load=_load, store=_store, weigh=weight)
+SHAPE = Shape(
+    table=records,
+    versions=record_versions,
+    keys=keys,
+    key="record_id",
+    day="date",
+    load=_load,
+    store=_store,
+    weigh=weight,
+)

@@ -4,11 +4,14 @@ from functools import partial
 
 from hosting.caller import patience, principal
 from hosting.messages import given, read_only, taken
+from hosting.once import answered
 from mesh.server import Health
 from protos.generated.caremesh import v1 as pb
 from protos.generated.google.protobuf import Empty
-from storage.rules import key_asked, list_asked
-from svc_records.domain import Record, RecordContent, accepted, changed, created
+from storage.keys import Once
+from storage.pages import Page
+from storage.rules import history_asked, key_asked, list_asked
+from svc_records.domain import CATEGORIES, Record, RecordContent, accepted, changed, created
 from svc_records.errors import statuses
 from svc_records.repository import Records
 
@@ -29,34 +32,59 @@ class RecordsService(pb.PatientRecordsServiceBase):
 
     async def get_patient_records(self, message: pb.PatientRecordRequest) -> pb.RecordPage:
         with statuses.told():
-            limit = list_asked(message.patient_id, message.limit)
-            page = await self._records.page(message.patient_id, limit, message.cursor, patience())
-        return pb.RecordPage(items=[_message(record) for record in page.items], next_cursor=page.next_cursor)
+            limit = list_asked(message.patient_id, message.limit, category=(message.category, CATEGORIES))
+            only = {"category": message.category} if message.category else {}
+            page = await self._records.page(message.patient_id, limit, message.cursor, patience(), only=only)
+        return _page(page)
 
     async def get_patient_record(self, message: pb.PatientRecordRequest) -> pb.PatientRecord:
         with statuses.told():
             key_asked(KEY, message.record_id, message.patient_id)
             return _message(await self._records.get(message.record_id, message.patient_id, patience()))
 
+    async def get_patient_record_history(self, message: pb.PatientRecordRequest) -> pb.RecordPage:
+        key, patient_id = message.record_id, message.patient_id
+        with statuses.told():
+            limit = history_asked(KEY, key, patient_id, message.limit)
+            return _page(await self._records.history(key, patient_id, limit, message.cursor, patience()))
+
     async def post_patient_records(self, message: pb.PatientRecord) -> pb.PatientRecord:
         with statuses.told():
             content = created(taken(RecordContent, message), read_only(message, KEY))
-            return _message(await self._records.add(content, principal(), patience()))
+
+            async def write(once: Once[Record] | None) -> Record:
+                return await self._records.add(content, principal(), patience(), once)
+
+            return await answered(message, pb.PatientRecord, _message, write)
 
     async def put_patient_records(self, message: pb.PatientRecord) -> pb.PatientRecord:
+        key, version = message.record_id, message.version
         with statuses.told():
-            content = accepted(message.record_id, taken(RecordContent, message))
-            change = partial(changed, content=content)
-            return _message(await self._records.replace(message.record_id, change, principal(), patience()))
+            change = partial(changed, content=accepted(key, taken(RecordContent, message), version))
+
+            async def write(once: Once[Record] | None) -> Record:
+                return await self._records.replace(key, change, principal(), patience(), if_version=version, once=once)
+
+            return await answered(message, pb.PatientRecord, _message, write)
 
     async def delete_patient_records(self, message: pb.PatientRecordRequest) -> Empty:
+        key, patient_id, version = message.record_id, message.patient_id, message.if_version
         with statuses.told():
-            key_asked(KEY, message.record_id, message.patient_id)
-            await self._records.delete(message.record_id, message.patient_id, principal(), patience())
-        return Empty()
+            key_asked(KEY, key, patient_id, version)
+
+            async def write(once: Once[Record] | None) -> Record:
+                return await self._records.delete(
+                    key, patient_id, principal(), patience(), if_version=version, once=once
+                )
+
+            return await answered(message, Empty, lambda _: Empty(), write)
 
     async def check_health(self, message: Empty) -> pb.HealthStatus:  # noqa: ARG002  # the method has it
         return pb.HealthStatus(is_healthy=self._health.serving)
+
+
+def _page(page: Page[Record]) -> pb.RecordPage:
+    return pb.RecordPage(items=[_message(record) for record in page.items], next_cursor=page.next_cursor)
 
 
 def _message(record: Record) -> pb.PatientRecord:

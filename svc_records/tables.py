@@ -1,8 +1,10 @@
-"""The records' table, as it is after the newest migration."""
+"""The records' tables, as they are after the newest migration."""
 
 from sqlalchemy import Column, Index, Integer, MetaData, String, Table
 
-from storage.columns import day_text, document_columns, long_text
+from storage.columns import MYSQL, day_text, document_columns, long_text
+from storage.history import versions_table
+from storage.keys import keys_table
 
 metadata = MetaData()
 
@@ -16,7 +18,9 @@ records = Table(
     Column("category", String(32), nullable=False),
     # A patient's list, read backwards; what is hidden lies apart from what is listed.
     Index("records_listed", "patient_id", "deleted_at", "date", "record_id"),
+    Index("records_listed_by_category", "patient_id", "deleted_at", "category", "date", "record_id"),
     sqlite_autoincrement=True,  # else the id of a removed last row would be given out again
-    mysql_charset="utf8mb4",
-    mysql_engine="InnoDB",
+    **MYSQL,
 )
+record_versions = versions_table("record_versions", records)
+keys = keys_table(metadata)

@@ -18,4 +18,4 @@ def build(database: Database, health: Health) -> RecordsService:
 
 
 def hosted() -> Hosted:
-    return Hosted("records", "svc_records", RecordsSettings, MIGRATIONS, build)
+    return Hosted("records", "svc_records", RecordsSettings, MIGRATIONS, SHAPE, build)

@@ -1,7 +1,7 @@
 """Databases for tests. Every data test takes its database from here, so that another dialect is one more parameter."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ import svc_prescriptions.wiring
 import svc_records.repository
 import svc_records.wiring
 from storage.database import Database
-from storage.documents import Documents, Shape
+from storage.documents import Documents
 from storage.migrations import migrate
+from storage.shape import Shape
 from svc_prescriptions.domain import Medication, PrescriptionContent
 from svc_records.domain import RecordContent
+from tests.fakes.mariadb import MariaDB, mariadb
 
-DIALECTS = ("sqlite",)
+DIALECTS = ("sqlite", "mariadb")
+ON_SQLITE = pytest.mark.parametrize("dialect", ["sqlite"])
+ON_MARIADB = pytest.mark.parametrize("dialect", ["mariadb"])
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,36 @@ RECORDS = Kind(svc_records.repository.SHAPE, svc_records.wiring.MIGRATIONS)
 PRESCRIPTIONS = Kind(svc_prescriptions.repository.SHAPE, svc_prescriptions.wiring.MIGRATIONS)
 
 
-@pytest.fixture(params=DIALECTS)
-def address(tmp_path: Path) -> str:
-    """Where an empty database may be made."""
+@pytest.fixture(scope="session")
+def server() -> Iterator[MariaDB]:
+    """A MariaDB server, one for all tests of a worker."""
+    with mariadb() as running:
+        yield running
+
+
+@pytest.fixture
+def sqlite_address(tmp_path: Path) -> str:
+    """Where an empty SQLite database may be made."""
     return f"sqlite:///{tmp_path}/a clinic's 100%.db"
+
+
+@pytest.fixture
+def mariadb_address(server: MariaDB) -> Iterator[str]:
+    """An empty database on MariaDB."""
+    with server.database() as made:
+        yield made
+
+
+@pytest.fixture(params=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Every data test runs on each, unless it says otherwise: `@ON_SQLITE`, `@ON_MARIADB`."""
+    return str(request.param)
+
+
+@pytest.fixture
+def address(request: pytest.FixtureRequest, dialect: str) -> str:
+    """Where an empty database may be made."""
+    return str(request.getfixturevalue(f"{dialect}_address"))
 
 
 @pytest.fixture(params=[RECORDS, PRESCRIPTIONS], ids=["records", "prescriptions"])

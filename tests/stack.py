@@ -71,18 +71,23 @@ class Stack:
     Args:
         folder: for databases and logs.
         replicas: processes of each service.
+        gateways: how many.
         settings: environment variables for all of them, such as an OTLP endpoint.
 
     Attributes:
-        url: of the gateway, "http://127.0.0.1:…".
+        url: of the first gateway, "http://127.0.0.1:…"; `urls` of them all.
         registry: "host:port".
         processes: by name: "registry", "records.1", "prescriptions.1", "gateway.1".
     """
 
-    def __init__(self, folder: Path, *, replicas: int = 1, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, replicas: int = 1, gateways: int = 1, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._folder, self._settings, self._exits = folder, dict(settings or {}), ExitStack()
-        registry, gateway = free_port(), free_port()
-        self.registry, self.url = f"127.0.0.1:{registry}", f"http://127.0.0.1:{gateway}"
+        self._replicas = replicas
+        registry, *ports = (free_port() for _ in range(1 + gateways))
+        self.registry, self.urls = f"127.0.0.1:{registry}", [f"http://127.0.0.1:{port}" for port in ports]
+        self.url = self.urls[0]
         # Children end when the last copy of the writing end is closed: with this process, whatever ends it.
         reading, writing = os.pipe()
         self._exits.callback(os.close, writing)
@@ -94,7 +99,8 @@ class Stack:
             for name in ("records", "prescriptions"):
                 database = f"sqlite:///{folder / name}.db"
                 self._add(f"{name}.{number}", name, {"CAREMESH_PORT": "0", "CAREMESH_DATABASE": database})
-        self._add("gateway.1", "gateway", {"CAREMESH_PORT": str(gateway)})
+        for number, port in enumerate(ports, 1):
+            self._add(f"gateway.{number}", "gateway", {"CAREMESH_PORT": str(port)})
 
     def _add(self, name: str, kind: str, environment: dict[str, str]) -> None:
         common = {"CAREMESH_REGISTRIES": self.registry, "CAREMESH_PROCESS": name, **self._settings}
@@ -153,7 +159,8 @@ class Stack:
             raise TimeoutError(f"the stack is not ready\n{logs}") from None
 
     def _ready(self) -> bool:
-        return get(f"{self.url}/readyz")[0] == 200 and self.serving() == len(self.processes) - 2
+        ready = all(get(f"{url}/readyz")[0] == 200 for url in self.urls)
+        return ready and self.serving() == 2 * self._replicas
 
     def serving(self) -> int:
         """How many replicas the gateway finds at work."""

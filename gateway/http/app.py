@@ -46,8 +46,7 @@ def create_app(blueprints: Iterable[Blueprint]) -> Quart:
 
 async def _problem(problem: Problem) -> Response:
     exchange = exchange_of(request.scope)
-    body = problem.body(exchange.request_id, exchange.trace_id)
-    return Response(body, problem.kind.status, dict(problem.headers), content_type=MEDIA_TYPE)
+    return Response(problem.body(exchange), problem.kind.status, dict(problem.headers), content_type=MEDIA_TYPE)
 
 
 async def _mesh_error(error: MeshError) -> Response:

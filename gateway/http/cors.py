@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from gateway.http.edge import App, Message, Receive, Scope, Send
 
 METHODS = b"GET, HEAD, POST, PUT, DELETE"
-TAKEN = b"Content-Type, Request-Id, Request-Timeout, traceparent, tracestate"
-SHOWN = b"Location, Request-Id, Retry-After, Proxy-Status, Allow"
+TAKEN = b"Content-Type, Idempotency-Key, If-Match, If-None-Match, Request-Id, Request-Timeout, traceparent, tracestate"
+SHOWN = b"Location, ETag, Idempotency-Key, Request-Id, Retry-After, Proxy-Status, Allow"
 REMEMBERED = b"600"  # seconds for which a browser need not ask again
 
 

@@ -72,7 +72,9 @@ class Edge:
             await answer.refuse(problem)
         except asyncio.CancelledError:
             # Told by the server when it ends and waits no longer; it would log the rest with texts.
-            await answer.refuse(Problem(kinds.UNAVAILABLE, headers={"Retry-After": "1", "Connection": "close"}))
+            kind = kinds.UNKNOWN_OUTCOME if exchange.key else kinds.UNAVAILABLE
+            wait = {} if exchange.key else {"Retry-After": "1"}
+            await answer.refuse(Problem(kind, headers={**wait, "Connection": "close"}))
         except Exception as error:  # noqa: BLE001  # uvicorn would log its text
             log.error("a request failed: %s", whence(error), extra={"fields": {"request_id": exchange.request_id}})  # noqa: TRY400
             await answer.refuse(Problem(kinds.INTERNAL))
@@ -106,26 +108,28 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": stamped(message["headers"], self._exchange.request_id)}
+            message = {**message, "headers": stamped(message["headers"], self._exchange)}
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:
         """Answers with a problem, unless an answer has begun; then nothing can be mended."""
         if self.status:
             return
-        body = problem.body(self._exchange.request_id, self._exchange.trace_id)
+        body = problem.body(self._exchange)
         headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
         headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
         await self.send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def stamped(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+def stamped(headers: Iterable[tuple[bytes, bytes]], exchange: Exchange) -> list[tuple[bytes, bytes]]:
     """The headers of an answer with those that every answer has."""
     kept = [(name.lower(), value) for name, value in headers]
     if not any(name == b"cache-control" for name, _ in kept):
         kept.append((b"cache-control", b"no-store"))
-    return [*kept, (b"request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+    if exchange.key:
+        kept.append((b"idempotency-key", exchange.key.encode()))
+    return [*kept, (b"request-id", exchange.request_id.encode()), (b"x-content-type-options", b"nosniff")]
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

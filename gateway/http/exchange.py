@@ -15,6 +15,7 @@ class Exchange:
         trace_id: 32 hexadecimal digits, or "" before a trace began.
         started: seconds of the clock.
         longest: seconds that the gateway grants a request.
+        key: the Idempotency-Key of a write, the client's own or made for it; "" of a read, and until it was read.
         route: the template, such as "/records/{id}"; "" until a route is found.
     """
 
@@ -22,6 +23,7 @@ class Exchange:
     trace_id: str
     started: float
     longest: float
+    key: str = ""
     route: str = ""
 
 

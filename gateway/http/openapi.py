@@ -7,10 +7,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from quart import Quart
 
+from gateway.http import headers, problem_docs
+from gateway.http.conditions import NONE_MATCH
 from gateway.http.limits import MAX_ID
 from gateway.http.operations import Operation, template
-from gateway.http.parameters import SECONDS, Query
-from gateway.http.problems import MEDIA_TYPE, NO_TRACE, Kind
+from gateway.http.parameters import Query
+from gateway.http.problems import Kind
 from mesh.version import __version__
 
 Json = dict[str, Any]
@@ -27,10 +29,14 @@ Ids are whole numbers from 1 to 2147483647, assigned by the services and never u
 `application/problem+json` (RFC 9457) whose `request_id` names it in the logs and whose `trace_id` names its trace.
 Every answer carries `Request-Id`; send your own and it is kept. `Request-Timeout` (seconds) shortens the time that a
 request may take.
+
+Every version of a thing is kept. Its `ETag` names the version: send it as `If-Match` with a PUT or DELETE, and nobody's
+change in between is overwritten (412); as `If-None-Match` with a GET, and what you have is not sent again (304).
+
+Send an `Idempotency-Key` of your own with each POST, PUT and DELETE, and repeat the request with it whenever you are in
+doubt, after a lost connection or a 504: it is done once, and each repetition gets the first answer. A request without
+one is given a key by the gateway; the answer's `Idempotency-Key` tells it, and a 504 has it as `idempotency_key` too.
 """
-REQUEST_ID = {"description": "The request's id.", "required": True, "schema": {"type": "string"}}
-RETRY_AFTER = {"description": "Whole seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
-LOCATION = {"description": "The path of it.", "schema": {"type": "string"}}
 
 
 def document(app: Quart) -> Json:
@@ -52,7 +58,10 @@ def document(app: Quart) -> Json:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": told} for name, told in TAGS.items()],
         "paths": paths,
-        "components": {"schemas": _schemas([operation for *_, operation in routes], kinds), "headers": _headers()},
+        "components": {
+            "schemas": _schemas([operation for *_, operation in routes], kinds),
+            "headers": headers.ANSWERED,
+        },
     }
 
 
@@ -70,8 +79,12 @@ def _operation(operation: Operation) -> Json:
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "parameters": [*parameters, *_header_parameters()],
-        "responses": {str(operation.success): _success(operation), **_failures(operation)},
+        "parameters": [*parameters, *headers.taken(operation)],
+        "responses": {
+            str(operation.success): _success(operation),
+            **_unchanged(operation),
+            **problem_docs.failures(operation),
+        },
     }
     if operation.description:
         told["description"] = operation.description
@@ -96,68 +109,24 @@ def _query_parameter(query: Query) -> Json:
     return {"name": query.name, "in": "query", "description": query.description, "schema": dict(query.schema)}
 
 
-def _header_parameters() -> list[Json]:
-    seconds = {"type": "string", "pattern": f"^(?=.*[1-9]){SECONDS.pattern}$"}
-    return [
-        {
-            "name": "Request-Id",
-            "in": "header",
-            "description": "Your name for the request: 1 to 64 of A–Z a–z 0–9 . _ -. Another is replaced by a new one.",
-            "schema": {"type": "string"},
-            "example": "visit-0831",
-        },
-        {
-            "name": "Request-Timeout",
-            "in": "header",
-            "description": "Seconds after which an answer is of no use to you; at most what the gateway grants.",
-            "schema": seconds,
-            "example": "1.5",
-        },
-    ]
-
-
 def _success(operation: Operation) -> Json:
-    told: Json = {"description": operation.summary, "headers": _carried("Request-Id")}
+    told: Json = {"description": operation.summary, "headers": headers.given(operation)}
     if operation.success == 201:  # noqa: PLR2004
         told["description"] = "Written"
-        told["headers"] |= _carried("Location")
     if operation.success == 204:  # noqa: PLR2004
         return told | {"description": "Done"}
     media = _media(operation.answer) if operation.answer else {"schema": _bare(operation)}
     return told | {"content": {operation.media_type: media}} | ({"links": operation.links} if operation.links else {})
 
 
+def _unchanged(operation: Operation) -> Json:
+    if operation.condition != NONE_MATCH:
+        return {}
+    return {"304": {"description": "You have it already", "headers": headers.carried("Request-Id", "ETag")}}
+
+
 def _bare(operation: Operation) -> Json:
     return {"type": "object" if operation.media_type == "application/json" else "string"}
-
-
-def _failures(operation: Operation) -> Json:
-    by_status: dict[int, list[Kind]] = {}
-    for kind in operation.problems():
-        by_status.setdefault(kind.status, []).append(kind)
-    return {str(status): _failure(kinds) for status, kinds in by_status.items()}
-
-
-def _failure(kinds: list[Kind]) -> Json:
-    status, headers = kinds[0].status, ["Request-Id"]
-    headers += ["Retry-After"] if status in (429, 503) else []
-    headers += ["Location"] if any(kind.slug == "exists" for kind in kinds) else []
-    examples = {kind.slug: {"summary": kind.title, "value": _problem(kind)} for kind in kinds}
-    schema = {"$ref": "#/components/schemas/" + ("InvalidProblem" if status in (400, 422) else "Problem")}
-    return {
-        "description": "; ".join(kind.title for kind in kinds),
-        "headers": _carried(*headers),
-        "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
-    }
-
-
-def _problem(kind: Kind) -> Json:
-    told: Json = {"type": kind.type, "title": kind.title, "status": kind.status, "detail": kind.detail}
-    told |= {"instance": "urn:caremesh:request:visit-0831", "request_id": "visit-0831"}
-    told["trace_id"] = "4bf92f3577b34da6a3ce929d0e0e4736"
-    if kind.status in (400, 422):
-        told["errors"] = [{"field": "date", "message": "must be a day that exists, as YYYY-MM-DD"}]
-    return told
 
 
 def _media(model: type[BaseModel]) -> Json:
@@ -171,7 +140,7 @@ def _schemas(operations: list[Operation], kinds: list[Kind]) -> Json:
     models = {model for operation in operations for model in (operation.body, operation.answer) if model}
     wanted = [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)]
     _, found = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-    return {**{name: _untitled(schema) for name, schema in found["$defs"].items()}, **_problem_schemas(kinds)}
+    return {**{name: _untitled(schema) for name, schema in found["$defs"].items()}, **problem_docs.schemas(kinds)}
 
 
 def _untitled(schema: Any) -> Any:
@@ -185,35 +154,3 @@ def _untitled(schema: Any) -> Any:
         for name, value in schema.items()
         if name != "title" or not isinstance(value, str)
     }
-
-
-def _problem_schemas(kinds: list[Kind]) -> Json:
-    text = {"type": "string"}
-    properties: Json = {
-        "type": {**text, "format": "uri", "enum": sorted({kind.type for kind in kinds})},
-        "title": {**text, "description": "The same for every problem of a type."},
-        "status": {"type": "integer"},
-        "detail": {**text, "description": "What to do about it."},
-        "instance": {**text, "format": "uri"},
-        "request_id": text,
-        "trace_id": {**text, "pattern": "^[0-9a-f]{32}$", "description": f"{NO_TRACE} if there is none."},
-    }
-    problem: Json = {"type": "object", "properties": properties, "required": list(properties)}
-    item: Json = {"type": "object", "properties": {"field": text, "message": text}, "required": ["field", "message"]}
-    errors = {"type": "array", "items": item, "description": "Every field that is wrong, and what it must be."}
-    return {
-        "Problem": problem,
-        "InvalidProblem": {
-            **problem,
-            "properties": {**properties, "errors": errors},
-            "required": [*properties, "errors"],
-        },
-    }
-
-
-def _headers() -> Json:
-    return {"Request-Id": REQUEST_ID, "Retry-After": RETRY_AFTER, "Location": LOCATION}
-
-
-def _carried(*names: str) -> Json:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

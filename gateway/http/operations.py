@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from quart import Blueprint, Response, request
 
 from gateway.auth import Access, Principal, principal_of
-from gateway.http import bodies, parameters
+from gateway.http import bodies, conditions, parameters
 from gateway.http import problems as kinds
+from gateway.http.conditions import Condition
 from gateway.http.exchange import Exchange, exchange_of
 from gateway.http.parameters import Query
 from gateway.http.problems import FieldError, Kind, Problem, invalid
@@ -32,7 +33,8 @@ class Operation:
         body, answer: the schemas of what comes in and goes out.
         media_type: of the answer.
         success: the status when all went well.
-        write: it changes something.
+        write: it changes something, once for each Idempotency-Key.
+        match_required: it is refused without If-Match.
         upstream: it calls a service.
         failures: kinds of problem beyond those that follow from the rest.
         links: where an answer leads, as OpenAPI link objects by name.
@@ -50,9 +52,17 @@ class Operation:
     media_type: str = "application/json"
     success: int = 200
     write: bool = False
+    match_required: bool = False
     upstream: bool = True
     failures: tuple[Kind, ...] = ()
     links: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def condition(self) -> str:
+        """The header by which a client may make it conditional, "" where there is none."""
+        if not self.write:
+            return conditions.NONE_MATCH if self.upstream else ""
+        return conditions.MATCH if self.ids else ""
 
     def problems(self) -> tuple[Kind, ...]:
         """Every kind of problem that this can end in, by the table in `problems`."""
@@ -62,7 +72,10 @@ class Operation:
             found += [kinds.TIMEOUT, kinds.MEDIA]
         if self.upstream:
             found += [kinds.NOT_FOUND, kinds.DELETED, kinds.CONFLICT, kinds.RATE, kinds.UNIMPLEMENTED]
-            found += [kinds.UNAVAILABLE, kinds.UNKNOWN_OUTCOME if self.write else kinds.LATE]
+            found += [kinds.UNAVAILABLE, *((kinds.UNKNOWN_OUTCOME, kinds.KEY_REUSED) if self.write else ())]
+            found += [kinds.LATE]
+        if self.condition == conditions.MATCH:
+            found += [kinds.CHANGED, kinds.MATCH_NEEDED]
         return tuple(sorted({*found, *self.failures}, key=lambda kind: (kind.status, kind.slug)))
 
 
@@ -72,6 +85,8 @@ class Asked:
 
     Attributes:
         deadline: seconds of the clock by which the answer must be there.
+        key: the Idempotency-Key of a write, "" of a read.
+        condition: what `If-Match` of a write or `If-None-Match` of a read says, None where there is none.
     """
 
     principal: Principal | None
@@ -80,6 +95,8 @@ class Asked:
     ids: Mapping[str, int]
     query: Mapping[str, Any]
     body: Any
+    key: str
+    condition: Condition | None
 
 
 Handler = Callable[[Asked], Awaitable[Response]]
@@ -93,6 +110,7 @@ def add(blueprint: Blueprint, clock: Clock, verb: str, rule: str, operation: Ope
         exchange.route = template(rule)
         name_route(exchange.route)
         asked = await _read(operation, exchange, clock, raw)
+        exchange.key = asked.key
         try:
             async with asyncio.timeout(asked.deadline - clock.now() + BACKSTOP):
                 return await handler(asked)
@@ -110,11 +128,14 @@ def template(rule: str) -> str:
 
 async def _read(operation: Operation, exchange: Exchange, clock: Clock, raw: Mapping[str, str]) -> Asked:
     """Reads all of a request, so that one answer names everything that is wrong with it."""
+    getlist = request.headers.getlist
     principal = principal_of(operation.access)
     ids = {operation.ids[name]: parameters.read_id(operation.ids[name], text) for name, text in raw.items()}
     query, errors = parameters.read_query(operation.query, request.scope["query_string"])
-    timeout = parameters.read_timeout(request.headers.getlist("Request-Timeout"), exchange.longest)
-    errors = [item for item in (*ids.values(), timeout) if isinstance(item, FieldError)] + errors
+    timeout = parameters.read_timeout(getlist("Request-Timeout"), exchange.longest)
+    key = parameters.read_key(getlist("Idempotency-Key")) if operation.write else ""
+    condition = conditions.read(operation.condition, getlist) if operation.upstream else None
+    errors = [item for item in (*ids.values(), timeout, key, condition) if isinstance(item, FieldError)] + errors
     deadline = exchange.started + (exchange.longest if isinstance(timeout, FieldError) else timeout)
     body = None
     try:
@@ -124,10 +145,12 @@ async def _read(operation: Operation, exchange: Exchange, clock: Clock, raw: Map
             raise
         # A bad id is a bad id whatever the body is; what is wrong inside the body is told beside it.
         errors += problem.errors
-    if errors:
+    if errors or isinstance(key, FieldError) or isinstance(condition, FieldError):
         raise invalid(*errors)
+    if operation.match_required and condition is None:
+        raise Problem(kinds.MATCH_NEEDED)
     numbers = {name: number for name, number in ids.items() if isinstance(number, int)}
-    return Asked(principal, exchange.request_id, deadline, numbers, query, body)
+    return Asked(principal, exchange.request_id, deadline, numbers, query, body, key, condition)
 
 
 async def _body(schema: type[Body], seconds: float) -> Body:

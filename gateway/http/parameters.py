@@ -6,9 +6,11 @@ Quart's own `<int:>` takes `٧` for 7 and numbers of any size, so ids are text t
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import unquote_to_bytes
+from uuid import uuid4
 
+from gateway.fields import Category
 from gateway.http.limits import FIELD, MAX_ID
 from gateway.http.problems import FieldError
 
@@ -17,6 +19,7 @@ LIMIT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 CURSOR = re.compile(r"[A-Za-z0-9_-]{1,1024}", re.ASCII)
 SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?", re.ASCII)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 MAX_LIMIT = 200
@@ -57,6 +60,14 @@ PAGE_QUERY = (
         {"type": "string", "pattern": f"^{CURSOR.pattern}$"},
         "`next_cursor` of the page before, unchanged. It belongs to one patient.",
     ),
+)
+
+CATEGORY = Query(
+    "category",
+    re.compile("|".join(get_args(Category))),
+    f"must be one of {', '.join(get_args(Category))}",
+    {"type": "string", "enum": list(get_args(Category))},
+    "Only those of this category. A cursor belongs to it, too.",
 )
 
 
@@ -100,6 +111,15 @@ def read_timeout(values: list[str], longest: float) -> float | FieldError:
     if len(values) > 1 or not SECONDS.fullmatch(values[0]) or float(values[0]) <= 0:
         return FieldError("Request-Timeout", "must be seconds above 0, once, such as 1.5")
     return min(longest, float(values[0]))
+
+
+def read_key(values: list[str]) -> str | FieldError:
+    """The `Idempotency-Key` of a write: the client's own, or one made now, so that the mesh may repeat the call."""
+    if not values:
+        return str(uuid4())
+    if len(values) > 1 or not IDEMPOTENCY_KEY.fullmatch(values[0]):
+        return FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters without spaces, once")
+    return values[0]
 
 
 def _unescaped(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from gateway.http.exchange import Exchange
 from gateway.http.links import location
 from mesh.errors import (
     CircuitOpen,
@@ -67,7 +68,8 @@ TARGET_TOO_LONG = Kind(414, "uri-too-long", "The path and query are too long", "
 MEDIA = Kind(415, "unsupported-media-type", "The body is not JSON", "Send UTF-8 JSON as application/json, not packed.")
 MISDIRECTED = Kind(421, "misdirected", "This host is not served here", "Use a host name that the gateway was told of.")
 KEY_REUSED = Kind(422, "key-reused", "This key belongs to another request", "Use a new Idempotency-Key.")
-KEY_NEEDED = Kind(428, "if-match-required", "If-Match is needed here", "Read it, and send its ETag as If-Match.")
+REUSED = FieldError("Idempotency-Key", "was used for another request; choose a new one")
+MATCH_NEEDED = Kind(428, "if-match-required", "If-Match is needed here", "Read it, and send its ETag as If-Match.")
 RATE = Kind(429, "too-many", "Too many requests", "Wait as long as Retry-After says.")
 HEADERS_TOO_LARGE = Kind(431, "headers-too-large", "The headers are too large", "They may have at most 32 KiB.")
 INTERNAL = Kind(500, "internal", "Something went wrong here", "It was noted under the request_id.")
@@ -79,7 +81,7 @@ UNKNOWN_OUTCOME = Kind(
     504,
     "outcome-unknown",
     "Whether the change was made is not known",
-    "Read before you repeat it. A POST with a source_id may be repeated: it is stored at most once.",
+    "Repeat it as it was, with the Idempotency-Key that `idempotency_key` gives: however often, it is done once.",
 )
 
 BY_CODE: Mapping[tuple[Status, str], Kind] = {
@@ -88,7 +90,7 @@ BY_CODE: Mapping[tuple[Status, str], Kind] = {
     (Status.RESOURCE_EXHAUSTED, "TOO_LARGE"): TOO_LARGE,
     (Status.FAILED_PRECONDITION, "KEY_REUSED"): KEY_REUSED,
     (Status.FAILED_PRECONDITION, "ILLEGAL_STEP"): ILLEGAL_STEP,
-    (Status.FAILED_PRECONDITION, "IF_MATCH_REQUIRED"): KEY_NEEDED,
+    (Status.FAILED_PRECONDITION, "IF_MATCH_REQUIRED"): MATCH_NEEDED,
     (Status.UNAVAILABLE, "OVERLOADED"): OVERLOADED,
     (Status.UNAVAILABLE, "OUTCOME_UNKNOWN"): UNKNOWN_OUTCOME,
 }
@@ -134,18 +136,20 @@ class Problem(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
     members: Mapping[str, Any] = field(default_factory=dict)
 
-    def body(self, request_id: str, trace_id: str) -> bytes:
+    def body(self, exchange: Exchange) -> bytes:
         told: dict[str, Any] = {
             "type": self.kind.type,
             "title": self.kind.title,
             "status": self.kind.status,
             "detail": self.detail or self.kind.detail,
-            "instance": f"urn:caremesh:request:{request_id}",
-            "request_id": request_id,
-            "trace_id": trace_id or NO_TRACE,
+            "instance": f"urn:caremesh:request:{exchange.request_id}",
+            "request_id": exchange.request_id,
+            "trace_id": exchange.trace_id or NO_TRACE,
         }
         if self.kind.status in (400, 422):
             told["errors"] = [error._asdict() for error in self.errors]
+        if self.kind is UNKNOWN_OUTCOME:
+            told["idempotency_key"] = exchange.key
         return orjson.dumps(told | dict(self.members))
 
 
@@ -177,8 +181,14 @@ def problem_of(error: MeshError, *, write: bool) -> Problem:
     told = error.message if kind.status < 500 and kind is not UNKNOWN_OUTCOME else ""  # noqa: PLR2004
     if kind is EXISTS:
         headers |= _holder(error.info)
+    members = {"legal_steps": _listed(error.info.get("legal", ""))} if kind is ILLEGAL_STEP else {}
     errors = tuple(FieldError(*violation) for violation in error.violations)
-    return Problem(kind, detail=told, errors=errors, headers=headers)
+    errors = errors or ((REUSED,) if kind is KEY_REUSED else ())
+    return Problem(kind, detail=told, errors=errors, headers=headers, members=members)
+
+
+def _listed(text: str) -> list[str]:
+    return [item for item in text.split(",") if item]
 
 
 def _holder(info: Mapping[str, str]) -> dict[str, str]:

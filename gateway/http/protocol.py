@@ -1,14 +1,16 @@
 """uvicorn's HTTP protocol with what it leaves open: deadlines, caps, and its own refusals as problems."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.http import problems as kinds
 from gateway.http.edge import Receive, Scope, Send, request_id, stamped
+from gateway.http.exchange import Exchange
 from gateway.http.limits import HEADER_DEADLINE, HEADERS, LEFTOVER_DEADLINE, TARGET
-from gateway.http.problems import MEDIA_TYPE, NO_TRACE, FieldError, Kind, Problem, invalid
+from gateway.http.problems import MEDIA_TYPE, FieldError, Kind, Problem, invalid
 
 
 class Protocol(HttpToolsProtocol):
@@ -90,7 +92,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """Answers without the app and closes. An answer that has begun is cut off instead, never mixed."""
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_whole(problem, request_id(self.headers or ()), self.server_state.default_headers))
+            self.transport.write(_whole(problem, _exchange(self.headers or ()), self.server_state.default_headers))
         self.transport.close()
 
 
@@ -99,10 +101,15 @@ def capped(cap: int) -> type[Protocol]:
     return type("CappedProtocol", (Protocol,), {"cap": cap})
 
 
-def _whole(problem: Problem, identity: str, default: list[tuple[bytes, bytes]]) -> bytes:
-    body = problem.body(identity, NO_TRACE)
+def _exchange(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
+    """Of a request that the edge does not see."""
+    return Exchange(request_id(headers), trace_id="", started=0.0, longest=0.0)
+
+
+def _whole(problem: Problem, exchange: Exchange, default: list[tuple[bytes, bytes]]) -> bytes:
+    body = problem.body(exchange)
     headers = [*default, *_headers(problem.kind, body), (b"connection", b"close")]
-    lines = [b"%s: %s\r\n" % pair for pair in stamped(headers, identity)]
+    lines = [b"%s: %s\r\n" % pair for pair in stamped(headers, exchange)]
     return b"".join([STATUS_LINE[problem.kind.status], *lines, b"\r\n", body])
 
 
@@ -112,8 +119,8 @@ def _headers(kind: Kind, body: bytes) -> list[tuple[bytes, bytes]]:
 
 
 async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # an ASGI application
-    problem, identity = Problem(kinds.OVERLOADED), request_id(scope["headers"])
-    body = problem.body(identity, NO_TRACE)
-    headers: Any = stamped([*_headers(problem.kind, body), (b"connection", b"close")], identity)
+    problem, exchange = Problem(kinds.OVERLOADED), _exchange(scope["headers"])
+    body = problem.body(exchange)
+    headers: Any = stamped([*_headers(problem.kind, body), (b"connection", b"close")], exchange)
     await send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,67 +1,26 @@
-"""Records and prescriptions are asked for in the same ways; what differs is told by a `Collection`."""
+"""The routes of records and prescriptions: they are asked for in the same ways."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 import orjson
-from pydantic import BaseModel
 from quart import Blueprint, Response
 
 from gateway.http import problems as kinds
+from gateway.http.conditions import expected_versions, tag_of_bytes, tag_of_version
 from gateway.http.links import location
-from gateway.http.operations import Asked, Operation, add
-from gateway.http.parameters import DEFAULT_LIMIT, PAGE_QUERY
+from gateway.http.operations import Asked, add
 from gateway.http.problems import FieldError, Problem, invalid
-from gateway.schemas import Body
+from gateway.routes import described
+from gateway.routes.described import Collection
 from mesh.clock import Clock
 from mesh.errors import RemoteError
 from mesh.status import Status
 
-
-class Client(Protocol):
-    """What the routes of a collection call."""
-
-    async def page(self, asked: Asked, patient_id: int, limit: int, cursor: str) -> Any: ...
-    async def read(self, asked: Asked, number: int, patient_id: int, /) -> Any: ...
-    async def create(self, asked: Asked, body: Any) -> Any: ...
-    async def replace(self, asked: Asked, number: int, body: Any, /) -> Any: ...
-    async def delete(self, asked: Asked, number: int, patient_id: int, /) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """What makes records records and prescriptions prescriptions.
-
-    Attributes:
-        noun: "record" or "prescription".
-        new, replacement, item, page: the schemas of its bodies and answers.
-        client: calls the service.
-    """
-
-    noun: str
-    new: type[Body]
-    replacement: type[Body]
-    item: type[BaseModel]
-    page: type[BaseModel]
-    client: Client
-
-    @property
-    def plural(self) -> str:
-        return f"{self.noun}s"
-
-    @property
-    def id(self) -> str:
-        return f"{self.noun}_id"
-
-    @property
-    def both(self) -> Mapping[str, str]:
-        """The variables of the unambiguous path."""
-        return {"patient_id": "patient_id", self.id: self.id}
-
-    @property
-    def title(self) -> str:
-        return self.plural.title()
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+PRIVATE = "private, no-cache"
 
 
 def blueprint(of: Collection, clock: Clock) -> Blueprint:
@@ -69,91 +28,18 @@ def blueprint(of: Collection, clock: Clock) -> Blueprint:
     made, routes = Blueprint(of.plural, __name__), _Routes(of)
     short, long = f"/{of.plural}", f"/patients/<patient_id>/{of.plural}"
     for verb, rule, handler, operation in (
-        ("POST", short, routes.create, _creation(of)),
-        ("GET", f"{short}/<id>", routes.page, _listing(of, f"list_{of.plural}", "id")),
-        ("PUT", f"{short}/<id>", routes.replace, _replacement(of, f"replace_{of.noun}", {"id": of.id})),
-        ("DELETE", f"{short}/<id>", routes.delete, _deletion(of, f"delete_{of.noun}", {"id": of.id})),
-        ("GET", long, routes.page, _listing(of, f"list_patient_{of.plural}", "patient_id")),
-        ("GET", f"{long}/<{of.id}>", routes.read, _reading(of)),
-        ("PUT", f"{long}/<{of.id}>", routes.replace, _replacement(of, f"replace_patient_{of.noun}", of.both)),
-        ("DELETE", f"{long}/<{of.id}>", routes.delete, _deletion(of, f"delete_patient_{of.noun}", of.both)),
+        ("POST", short, routes.create, described.creation(of)),
+        ("GET", f"{short}/<id>", routes.page, described.listing(of, f"list_{of.plural}", "id")),
+        ("PUT", f"{short}/<id>", routes.replace, described.replacement(of, f"replace_{of.noun}", {"id": of.id})),
+        ("DELETE", f"{short}/<id>", routes.delete, described.deletion(of, f"delete_{of.noun}", {"id": of.id})),
+        ("GET", long, routes.page, described.listing(of, f"list_patient_{of.plural}", "patient_id")),
+        ("GET", f"{long}/<{of.id}>", routes.read, described.reading(of)),
+        ("GET", f"{long}/<{of.id}>/history", routes.history, described.history(of)),
+        ("PUT", f"{long}/<{of.id}>", routes.replace, described.replacement(of, f"replace_patient_{of.noun}", of.both)),
+        ("DELETE", f"{long}/<{of.id}>", routes.delete, described.deletion(of, f"delete_patient_{of.noun}", of.both)),
     ):
         add(made, clock, verb, rule, operation, handler)
     return made
-
-
-def _listing(of: Collection, name: str, variable: str) -> Operation:
-    return Operation(
-        name=name,
-        tag=of.title,
-        summary=f"A patient's {of.plural}, newest first",
-        description=f"A page of them. A patient without {of.plural} has an empty list.",
-        ids={variable: "patient_id"},
-        query=PAGE_QUERY,
-        answer=of.page,
-    )
-
-
-def _creation(of: Collection) -> Operation:
-    return Operation(
-        name=f"create_{of.noun}",
-        tag=of.title,
-        summary=f"Write a new {of.noun}",
-        description="`Location` names it. With a `source_id` of your own it is never written twice.",
-        body=of.new,
-        answer=of.item,
-        success=201,
-        write=True,
-        failures=(kinds.EXISTS,),
-        links=_links(of),
-    )
-
-
-def _reading(of: Collection) -> Operation:
-    return Operation(
-        name=f"read_{of.noun}",
-        tag=of.title,
-        summary=f"One {of.noun}",
-        description=f"Another patient's {of.noun} is 404.",
-        ids=of.both,
-        answer=of.item,
-    )
-
-
-def _replacement(of: Collection, name: str, ids: Mapping[str, str]) -> Operation:
-    return Operation(
-        name=name,
-        tag=of.title,
-        summary=f"Replace a {of.noun}",
-        description="Replaces every field that a client writes. It never creates, and never changes the patient.",
-        ids=ids,
-        body=of.replacement,
-        answer=of.item,
-        write=True,
-    )
-
-
-def _deletion(of: Collection, name: str, ids: Mapping[str, str]) -> Operation:
-    return Operation(
-        name=name,
-        tag=of.title,
-        summary=f"Delete a {of.noun}",
-        description="Afterwards it is 410.",
-        ids=ids,
-        success=204,
-        write=True,
-    )
-
-
-def _links(of: Collection) -> dict[str, Any]:
-    """From what was just written to what can be done with it."""
-    both = {name: f"$response.body#/{name}" for name in of.both}
-    return {
-        "read": {"operationId": f"read_{of.noun}", "parameters": both},
-        "replace": {"operationId": f"replace_patient_{of.noun}", "parameters": both},
-        "delete": {"operationId": f"delete_patient_{of.noun}", "parameters": both},
-        "list": {"operationId": f"list_patient_{of.plural}", "parameters": {"patient_id": both["patient_id"]}},
-    }
 
 
 class _Routes:
@@ -164,31 +50,42 @@ class _Routes:
 
     async def page(self, asked: Asked) -> Response:
         patient_id = asked.ids["patient_id"]
-        limit, cursor = asked.query.get("limit", DEFAULT_LIMIT), asked.query.get("cursor", "")
-        page = await self._client.page(asked, patient_id, limit, cursor)
-        return _json({"patient_id": patient_id, self._of.plural: page.items, "next_cursor": page.next_cursor})
+        page = await self._client.page(asked, patient_id)
+        return _page(asked, {"patient_id": patient_id, self._of.plural: page.items, "next_cursor": page.next_cursor})
+
+    async def history(self, asked: Asked) -> Response:
+        number, patient_id = asked.ids[self._of.id], asked.ids["patient_id"]
+        page = await self._client.history(asked, number, patient_id)
+        ids = {self._of.id: number, "patient_id": patient_id}
+        return _page(asked, {**ids, "versions": page.items, "next_cursor": page.next_cursor})
 
     async def read(self, asked: Asked) -> Response:
-        return _json(await self._client.read(asked, asked.ids[self._of.id], asked.ids["patient_id"]))
+        found = await self._client.read(asked, asked.ids[self._of.id], asked.ids["patient_id"])
+        return _unless_known(asked, self._tag(found), lambda: orjson.dumps(found))
 
     async def create(self, asked: Asked) -> Response:
         made = await self._client.create(asked, asked.body)
         place = location(self._of.noun, made.patient_id, getattr(made, self._of.id))
-        return _json(made, 201, {"Location": place})
+        return _json(orjson.dumps(made), self._tag(made), 201, {"Location": place})
 
     async def replace(self, asked: Asked) -> Response:
         self._check_same(asked)
+        number = asked.ids[self._of.id]
         try:
-            made = await self._client.replace(asked, asked.ids[self._of.id], asked.body)
+            made = await _expecting(asked, number, partial(self._client.replace, asked, number, asked.body))
         except RemoteError as error:
             if "patient_id" in asked.ids and _other_patient(error):
                 raise Problem(kinds.NOT_FOUND) from None
             raise
-        return _json(made)
+        return _json(orjson.dumps(made), self._tag(made))
 
     async def delete(self, asked: Asked) -> Response:
-        await self._client.delete(asked, asked.ids[self._of.id], asked.ids.get("patient_id", 0))
-        return Response(b"", 204)
+        number, patient_id = asked.ids[self._of.id], asked.ids.get("patient_id", 0)
+        await _expecting(asked, number, partial(self._client.delete, asked, number, patient_id))
+        return _empty(204)
+
+    def _tag(self, found: Any) -> str:
+        return tag_of_version(getattr(found, self._of.id), found.version)
 
     def _check_same(self, asked: Asked) -> None:
         """A body may repeat the path's ids, not contradict them."""
@@ -198,12 +95,50 @@ class _Routes:
             raise invalid(*(FieldError(name, "must be the same as in the path") for name in wrong))
 
 
+async def _expecting(asked: Asked, number: int, write: Callable[[int], Awaitable[Any]]) -> Any:
+    """Writes if the stored version is one that `If-Match` names, and only the service can say which that is.
+
+    It is asked for one version after the other, oldest first, as versions grow. Reading first and sending the one that
+    fits would send another on a repetition, and to the service that is another request under the same key.
+    """
+    *others, last = expected_versions(asked.condition, number)
+    for version in others:
+        try:
+            return await write(version)
+        except RemoteError as error:
+            if error.maybe_done or error.code not in ("VERSION_MISMATCH", "KEY_REUSED"):
+                raise
+    return await write(last)
+
+
 def _other_patient(error: RemoteError) -> bool:
     """Under a patient's own path, path and body agree, so a service that refuses the patient has another's."""
     return error.status is Status.INVALID_ARGUMENT and any(found.field == "patient_id" for found in error.violations)
 
 
-def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _page(asked: Asked, value: Any) -> Response:
     """The bytes of it: orjson writes messages as they are: every field, by its name in the `.proto`."""
-    kept = {"Cache-Control": "private, no-cache", **(headers or {})}
-    return Response(orjson.dumps(value), status, kept, content_type="application/json")
+    body = orjson.dumps(value)
+    return _unless_known(asked, tag_of_bytes(body), lambda: body)
+
+
+def _unless_known(asked: Asked, tag: str, body: Callable[[], bytes]) -> Response:
+    """The answer of a read, or 304 to a client that has it already."""
+    if asked.condition is None or not asked.condition.names(tag):
+        return _json(body(), tag)
+    return _empty(304, {"Cache-Control": PRIVATE, "ETag": tag})
+
+
+def _json(body: bytes, tag: str, status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Response:
+    kept = {"Cache-Control": PRIVATE, "ETag": tag, **headers}
+    return Response(body, status, kept, content_type="application/json")
+
+
+def _empty(status: int, headers: Mapping[str, str] = NO_HEADERS) -> Response:
+    """Without the framework's own type and length: a 204 has none, and a 304's would be another answer's.
+
+    Source: RFC 9110, 8.6.
+    """
+    response = Response(b"", status, dict(headers))
+    del response.headers["Content-Type"], response.headers["Content-Length"]
+    return response

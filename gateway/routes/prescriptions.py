@@ -2,14 +2,30 @@
 
 from quart import Blueprint
 
-from gateway.routes import collection
-from gateway.schemas import NewPrescription, Prescription, PrescriptionPage, PrescriptionReplacement
+from gateway.http.problems import ILLEGAL_STEP
+from gateway.routes.collection import blueprint as routes_of
+from gateway.routes.described import Client, Collection
+from gateway.schemas import (
+    NewPrescription,
+    Prescription,
+    PrescriptionHistory,
+    PrescriptionPage,
+    PrescriptionReplacement,
+)
 from mesh.clock import Clock
 
 
-def blueprint(client: collection.Client, clock: Clock) -> Blueprint:
+def blueprint(client: Client, clock: Clock, *, match_required: bool = False) -> Blueprint:
     """The routes of prescriptions."""
-    prescriptions = collection.Collection(
-        "prescription", NewPrescription, PrescriptionReplacement, Prescription, PrescriptionPage, client
+    prescriptions = Collection(
+        noun="prescription",
+        new=NewPrescription,
+        replacement=PrescriptionReplacement,
+        item=Prescription,
+        page=PrescriptionPage,
+        history=PrescriptionHistory,
+        client=client,
+        match_required=match_required,
+        refusals=(ILLEGAL_STEP,),
     )
-    return collection.blueprint(prescriptions, clock)
+    return routes_of(prescriptions, clock)

@@ -2,12 +2,24 @@
 
 from quart import Blueprint
 
-from gateway.routes import collection
-from gateway.schemas import NewRecord, Record, RecordPage, RecordReplacement
+from gateway.http.parameters import CATEGORY
+from gateway.routes.collection import blueprint as routes_of
+from gateway.routes.described import Client, Collection
+from gateway.schemas import NewRecord, Record, RecordHistory, RecordPage, RecordReplacement
 from mesh.clock import Clock
 
 
-def blueprint(client: collection.Client, clock: Clock) -> Blueprint:
+def blueprint(client: Client, clock: Clock, *, match_required: bool = False) -> Blueprint:
     """The routes of patient records."""
-    records = collection.Collection("record", NewRecord, RecordReplacement, Record, RecordPage, client)
-    return collection.blueprint(records, clock)
+    records = Collection(
+        noun="record",
+        new=NewRecord,
+        replacement=RecordReplacement,
+        item=Record,
+        page=RecordPage,
+        history=RecordHistory,
+        client=client,
+        match_required=match_required,
+        filters=(CATEGORY,),
+    )
+    return routes_of(records, clock)

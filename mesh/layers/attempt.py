@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mesh.call import Call, Handler, Layer, Level, Reply
+from mesh.call import Call, Handler, Layer, Reply
 from mesh.clock import Clock
 from mesh.errors import DeadlineExceeded, Lost, MeshError
 from mesh.events import AttemptEnded, AttemptStarted, Events
@@ -39,7 +39,7 @@ async def _bounded(following: Handler, call: Call, timeout: float, clock: Clock)
     left = call.deadline - clock.now()
     if left <= 0:
         raise DeadlineExceeded("no time was left to send the call")
-    short = timeout < left and call.method.level is not Level.UNKNOWN
+    short = timeout < left and call.repeatable
     try:
         async with clock.timeout(timeout if short else left):
             return await following(call)

@@ -5,7 +5,7 @@ from random import Random
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from mesh.call import Call, Handler, Layer, Level, Reply
+from mesh.call import Call, Handler, Layer, Reply
 from mesh.clock import Clock
 from mesh.decide.backoff import full_jitter
 from mesh.errors import Lost, MeshError, Rejected, RemoteError
@@ -14,7 +14,7 @@ from mesh.policy import Policy
 from mesh.status import Status
 
 
-def repeatable(level: Level, error: BaseException) -> bool:
+def may_repeat(call: Call, error: BaseException) -> bool:
     """May a call that ended so be made again?
 
     What was never sent, always; what was lost or found nobody at work, only if doing it twice is harmless.
@@ -22,7 +22,7 @@ def repeatable(level: Level, error: BaseException) -> bool:
     if isinstance(error, Rejected):
         return True
     failed = isinstance(error, Lost) or (isinstance(error, RemoteError) and error.status is Status.UNAVAILABLE)
-    return failed and level is not Level.UNKNOWN
+    return failed and call.repeatable
 
 
 def retry(policy: Policy, clock: Clock, rng: Random, events: Events) -> Layer:
@@ -62,7 +62,7 @@ class _Again:
 
     async def run(self) -> Reply:
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: repeatable(self._call.method.level, error)),
+            retry=retry_if_exception(lambda error: may_repeat(self._call, error)),
             wait=self._pause,
             stop=self._stop,
             sleep=self._clock.sleep,
@@ -109,7 +109,7 @@ class _Again:
 
     def _tell_not_retried(self, error: MeshError) -> None:
         call = self._call
-        if not repeatable(call.method.level, error):
+        if not may_repeat(call, error):
             reason = "not_repeatable"
         else:
             reason = "attempts_spent" if self._spent() else "no_time_left"

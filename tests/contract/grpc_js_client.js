@@ -71,6 +71,7 @@ async function ofRecords() {
   await call("PutPatientRecords", { ...made, record_text: `${TEXT}!` });
   await call("GetPatientRecords", { patient_id: PATIENT, limit: 10 });
   await call("DeletePatientRecords", one);
+  await call("GetPatientRecordHistory", one);
   await call("CheckHealth", {});
   told["deleted record"] = await refusal(stub, "GetPatientRecord", one);
   told["bad record"] = await refusal(stub, "PostPatientRecords", {});
@@ -88,6 +89,7 @@ async function ofPrescriptions() {
   await call("PutPatientPrescription", { ...made, patient_name: TEXT });
   await call("GetPatientPrescriptions", { patient_id: PATIENT, limit: 10 });
   await call("DeletePatientPrescription", one);
+  await call("GetPrescriptionHistory", one);
   await call("CheckHealth", {});
   stub.close();
 }

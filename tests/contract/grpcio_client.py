@@ -60,6 +60,7 @@ def of_records(stub: Any) -> Told:
     call("PutPatientRecords", made)
     call("GetPatientRecords", records.PatientRecordRequest(patient_id=PATIENT, limit=10))
     call("DeletePatientRecords", one)
+    call("GetPatientRecordHistory", one)
     call("CheckHealth", Empty())
     told["deleted record"] = refusal(lambda: stub.GetPatientRecord(one, timeout=DEADLINE))
     told["bad record"] = refusal(lambda: stub.PostPatientRecords(records.PatientRecord(), timeout=DEADLINE))
@@ -77,6 +78,7 @@ def of_prescriptions(stub: Any) -> Told:
     call("PutPatientPrescription", made)
     call("GetPatientPrescriptions", prescriptions.PatientRequest(patient_id=PATIENT, limit=10))
     call("DeletePatientPrescription", one)
+    call("GetPrescriptionHistory", one)
     call("CheckHealth", Empty())
     return told
 

@@ -66,7 +66,7 @@ const form = (api, path, verb, operation) => {
   const fields = operation.parameters.map((parameter) => {
     const box = make("input", { name: parameter.name, autocomplete: "off", spellcheck: "false" });
     if (parameter.in === "path") box.value = parameter.example ?? "";
-    else box.placeholder = String(parameter.schema.default ?? "");
+    else box.placeholder = String(parameter.schema.default ?? parameter.example ?? "");
     inputs.push([parameter, box]);
     return make("label", {},
       make("span", {}, make("code", {}, parameter.name), parameter.required ? make("span", { class: "need" }, " *") : ""),
@@ -112,9 +112,15 @@ const form = (api, path, verb, operation) => {
 };
 
 const responses = (api, operation) => {
-  const rows = Object.entries(operation.responses).map(([status, raw]) =>
-    make("tr", {}, make("td", {}, make("code", {}, status)), make("td", {}, resolve(api, raw).description)));
-  return [make("h3", {}, "Answers"), make("table", {}, ...rows)];
+  const given = {};
+  const rows = Object.entries(operation.responses).map(([status, raw]) => {
+    const plain = resolve(api, raw);
+    Object.assign(given, plain.headers);
+    return make("tr", {}, make("td", {}, make("code", {}, status)), make("td", {}, plain.description));
+  });
+  const headers = Object.entries(given).map(([name, raw]) =>
+    make("tr", {}, make("td", {}, make("code", {}, name)), make("td", { class: "soft" }, ...prose(resolve(api, raw).description))));
+  return [make("h3", {}, "Answers"), make("table", {}, ...rows), make("h3", {}, "Their headers"), make("table", {}, ...headers)];
 };
 
 const schemasOf = (operation) => {

@@ -1,9 +1,9 @@
 """Prescriptions."""
 
 import sqlalchemy as sa
-from alembic import op
 
-from storage.columns import Moment, ascii_text, day_text, long_text
+from storage import ddl
+from storage.columns import Moment, ascii_text, day_text, identity, long_text
 
 revision = "0001"
 down_revision = None
@@ -12,9 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    ddl.table(
         "prescriptions",
-        sa.Column("prescription_id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("prescription_id", identity(), primary_key=True, autoincrement=True),
         sa.Column("patient_id", sa.Integer, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("created_at", Moment, nullable=False),
@@ -33,9 +33,5 @@ def upgrade() -> None:
         sa.Column("patient_address", sa.String(500), nullable=False),
         sa.Column("prescriber_address", sa.String(500), nullable=False),
         sqlite_autoincrement=True,
-        mysql_charset="utf8mb4",
-        mysql_engine="InnoDB",
     )
-    op.create_index(
-        "prescriptions_listed", "prescriptions", ["patient_id", "deleted_at", "written_on", "prescription_id"]
-    )
+    ddl.index("prescriptions_listed", "prescriptions", ["patient_id", "deleted_at", "written_on", "prescription_id"])

@@ -1,9 +1,9 @@
 """Records."""
 
 import sqlalchemy as sa
-from alembic import op
 
-from storage.columns import Moment, ascii_text, day_text, long_text
+from storage import ddl
+from storage.columns import Moment, ascii_text, day_text, identity, long_text
 
 revision = "0001"
 down_revision = None
@@ -12,9 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    ddl.table(
         "records",
-        sa.Column("record_id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("record_id", identity(), primary_key=True, autoincrement=True),
         sa.Column("patient_id", sa.Integer, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("created_at", Moment, nullable=False),
@@ -27,7 +27,5 @@ def upgrade() -> None:
         sa.Column("date", day_text(), nullable=False),
         sa.Column("category", sa.String(32), nullable=False),
         sqlite_autoincrement=True,
-        mysql_charset="utf8mb4",
-        mysql_engine="InnoDB",
     )
-    op.create_index("records_listed", "records", ["patient_id", "deleted_at", "date", "record_id"])
+    ddl.index("records_listed", "records", ["patient_id", "deleted_at", "date", "record_id"])

@@ -7,10 +7,10 @@ import pytest
 import svc_prescriptions.wiring
 import svc_records.wiring
 from storage.database import Database
-from tests.databases import PRESCRIPTIONS, RECORDS, address, migrated
+from tests.databases import PRESCRIPTIONS, RECORDS, address, dialect, mariadb_address, migrated, server, sqlite_address
 from tests.integration.services.serving import Client, serving
 
-__all__ = ["address"]
+__all__ = ["address", "dialect", "mariadb_address", "server", "sqlite_address"]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from hosting.service import Hosted
-from mesh.call import Call, methods_of
+from mesh.call import Call, Reply, methods_of
 from mesh.clock import SystemClock
 from mesh.errors import RemoteError
 from mesh.server import Health, Server
@@ -30,11 +30,17 @@ class Client:
         self._service, self._transport = service, transport
         self.health, self.events = health, events
 
-    async def call(self, name: str, message: Any, *, timeout: float = 10.0, **metadata: str) -> Any:
+    async def call(self, name: str, message: Any, **options: Any) -> Any:
+        """The answer's message; an underscore in a word of metadata stands for a hyphen."""
+        return (await self.reply(name, message, **options)).message
+
+    async def reply(self, name: str, message: Any, *, timeout: float = 10.0, **words: str) -> Reply:
+        """The answer with its trailing metadata."""
+        metadata = {word.replace("_", "-"): value for word, value in words.items()}
         method = METHODS[f"{self._service}/{name}"]
         deadline = SystemClock().now() + timeout
         call = Call(method=method, message=message, timeout=timeout, deadline=deadline, metadata=metadata)
-        return (await self._transport(call)).message
+        return await self._transport(call)
 
     async def refusal(self, name: str, message: Any, **options: Any) -> RemoteError:
         """The error that a call is answered with."""

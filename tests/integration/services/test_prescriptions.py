@@ -55,6 +55,7 @@ async def test_every_field_comes_back_as_it_was_written(prescriptions: Client) -
         "created_at": written.created_at,
         "updated_at": written.created_at,
         "updated_by": "dr.who",
+        "deleted": False,
     }
     assert asdict(await prescriptions.call("GetPrescription", asked(1, 7))) == asdict(written)
     page = await prescriptions.call("GetPatientPrescriptions", pb.PatientRequest(patient_id=7))
@@ -127,6 +128,44 @@ async def test_a_wrong_list_request_is_refused(prescriptions: Client, message: A
     """A limit of 201 is a mistake, not 200."""
     error = await prescriptions.refusal("GetPatientPrescriptions", message)
     assert [violation.field for violation in error.violations] == [field]
+
+
+async def test_a_status_that_cannot_follow_is_refused_with_those_that_can(prescriptions: Client) -> None:
+    """409 at the gateway; and only after the version, which says whether the writer knows the status at all."""
+    await prescriptions.call("PostPatientPrescription", a_prescription(status="draft"))
+    wrong = a_prescription(prescription_id=1, status="completed")
+    error = await prescriptions.refusal("PutPatientPrescription", wrong)
+    assert (error.status, error.code) == (Status.FAILED_PRECONDITION, "ILLEGAL_STEP")
+    assert dict(error.info) == {"from": "draft", "legal": "active,cancelled,entered-in-error"}
+    wrong.version = 7
+    assert (await prescriptions.refusal("PutPatientPrescription", wrong)).code == "VERSION_MISMATCH"
+
+
+async def test_a_history_shows_the_medications_of_each_version(prescriptions: Client) -> None:
+    """What was prescribed when."""
+    written = await prescriptions.call("PostPatientPrescription", a_prescription())
+    new = a_prescription(prescription_id=1, medications=[pb.Medication(medication_name="Ibuprofen")])
+    changed = await prescriptions.call("PutPatientPrescription", new)
+    await prescriptions.call("DeletePatientPrescription", pb.PrescriptionRequest(prescription_id=1, if_version=2))
+    page = await prescriptions.call("GetPrescriptionHistory", asked(1, 7))
+    assert [asdict(item) for item in page.items[1:]] == [asdict(changed), asdict(written)]
+    assert page.items[0].deleted is True
+    assert (await prescriptions.refusal("GetPrescriptionHistory", asked(1, 8))).status is Status.NOT_FOUND
+
+
+async def test_a_write_repeated_under_its_key_gets_the_same_answer(prescriptions: Client) -> None:
+    """A medicine prescribed twice would be taken twice. The day that was filled in stays the first answer's."""
+    writes = [
+        ("PostPatientPrescription", a_prescription()),
+        ("PutPatientPrescription", a_prescription(prescription_id=1, version=1, status="stopped")),
+        ("DeletePatientPrescription", pb.PrescriptionRequest(prescription_id=1, if_version=2)),
+    ]
+    for name, message in writes:
+        first, again = [await prescriptions.reply(name, message, idempotency_key="k1") for _ in range(2)]
+        assert (first.headers.get("idempotent-replay"), again.headers["idempotent-replay"]) == (None, "true")
+        assert asdict(again.message) == asdict(first.message)
+    error = await prescriptions.refusal("PostPatientPrescription", a_prescription(doctor_id=4), idempotency_key="k1")
+    assert error.code == "KEY_REUSED"
 
 
 async def test_health_is_answered_from_the_process_state(prescriptions: Client) -> None:

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy import text
 
 from mesh.call import Service, methods_of
 from mesh.client import ServiceClient
@@ -20,7 +20,10 @@ from protos.codec import Codec
 from protos.generated.caremesh import v1 as pb
 from protos.generated.google.protobuf import Empty
 from protos.generated.levels import LEVELS
-from storage.engine import sqlite_file
+from storage.address import sqlite_file
+from storage.database import Database
+from tests.databases import ON_MARIADB, ON_SQLITE
+from tests.fakes.mariadb import PASSWORD, QUOTED, MariaDB
 from tests.fakes.waiting import until
 
 SERVICES: dict[str, tuple[str, type[Service]]] = {
@@ -76,11 +79,12 @@ async def test_two_replicas_on_one_database_serve_and_end_when_told(package: str
 async def test_migrating_by_hand_makes_the_schema_and_ends(package: str, address: str) -> None:
     """For those who migrate before they roll out."""
     assert await ended(await start(package, "migrate", address=address)) == (0, "")
-    connection = sqlite3.connect(sqlite_file(address))
-    assert connection.execute(f"SELECT count(*) FROM {SERVICES[package][0]}").fetchall() == [(0,)]
-    connection.close()
+    count = text(f"SELECT count(*) FROM {SERVICES[package][0]}")
+    async with Database(address) as database:
+        assert (await database.read(lambda connection: connection.execute(count))).scalar_one() == 0
 
 
+@ON_SQLITE
 async def test_a_migration_that_fails_is_explained_and_the_service_does_not_start(address: str) -> None:
     """An old schema under a new program would corrupt what is stored."""
     sqlite_file(address).write_bytes(b"a letter to my doctor\n" * 100)
@@ -89,6 +93,34 @@ async def test_a_migration_that_fails_is_explained_and_the_service_does_not_star
     assert "file is not a database" in told
     assert "does not start" in told
     assert "Traceback" not in told
+
+
+@ON_MARIADB
+async def test_a_server_that_does_not_suffice_keeps_the_service_from_starting(address: str, server: MariaDB) -> None:
+    """Every setting with its remedy, and no password; an acknowledged write would be lost with the machine."""
+    server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2", "SET GLOBAL max_allowed_packet = 1048576")
+    try:
+        code, told = await ended(await start("svc_records", address=address))
+    finally:
+        server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1", "SET GLOBAL max_allowed_packet = 16777216")
+    assert code == 1
+    assert "innodb_flush_log_at_trx_commit is 2" in told
+    assert "max_allowed_packet is 1048576; set it to 16M" in told
+    assert "Traceback" not in told
+    assert QUOTED not in told
+    assert PASSWORD not in told
+
+
+@ON_MARIADB
+async def test_a_server_that_is_not_there_is_told_without_the_password(address: str) -> None:
+    """Who reads the log is not who may read the records."""
+    port = address.rpartition(":")[2].partition("/")[0]
+    code, told = await ended(await start("svc_records", address=address.replace(f":{port}/", ":1/")))
+    assert code == 1
+    assert "cannot be used at present" in told or "Can't connect" in told
+    assert "Traceback" not in told
+    assert QUOTED not in told
+    assert PASSWORD not in told
 
 
 async def test_wrong_settings_are_all_named(address: str) -> None:

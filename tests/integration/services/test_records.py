@@ -35,6 +35,7 @@ async def test_a_record_is_written_read_listed_changed_and_deleted(records: Clie
         "created_at": written.created_at,
         "updated_at": written.created_at,
         "updated_by": "dr.who",
+        "deleted": False,
     }
     assert MOMENT.fullmatch(written.created_at)
     assert asdict(await records.call("GetPatientRecord", asked(patient_id=7))) == asdict(written)
@@ -122,6 +123,7 @@ async def test_a_source_id_that_is_taken_tells_who_holds_it(records: Client) -> 
         (pb.PatientRecordRequest(patient_id=7, limit=201), "limit"),
         (pb.PatientRecordRequest(patient_id=7, limit=-1), "limit"),
         (pb.PatientRecordRequest(patient_id=7, cursor="x"), "cursor"),
+        (pb.PatientRecordRequest(patient_id=7, category="Note"), "category"),
     ],
 )
 async def test_a_wrong_list_request_is_refused_and_never_bent(records: Client, message: Any, field: str) -> None:
@@ -144,6 +146,109 @@ async def test_a_principal_that_cannot_be_kept_is_refused(records: Client) -> No
     """History's "who" must be what was sent."""
     error = await records.refusal("PostPatientRecords", a_record(), principal="x" * 256)
     assert [violation.field for violation in error.violations] == ["principal"]
+
+
+async def test_a_history_shows_every_version_with_who_and_when_of_a_deleted_record_too(records: Client) -> None:
+    """Deleting hides; nothing that a doctor once wrote is lost."""
+    written = await records.call("PostPatientRecords", a_record(), principal="dr.who")
+    changed = await records.call("PutPatientRecords", a_record(record_id=1, record_text="new"), principal="dr.no")
+    await records.call("DeletePatientRecords", asked(patient_id=7), principal="eve")
+    page = await records.call("GetPatientRecordHistory", asked(patient_id=7))
+    last, *before = page.items
+    assert [asdict(item) for item in before] == [asdict(changed), asdict(written)]
+    assert (last.version, last.updated_by, last.deleted, last.record_text) == (3, "eve", True, "new")
+    assert (await records.refusal("GetPatientRecordHistory", asked(1, 8))).status is Status.NOT_FOUND
+    first = await records.call("GetPatientRecordHistory", pb.PatientRecordRequest(record_id=1, limit=2))
+    rest = pb.PatientRecordRequest(record_id=1, limit=2, cursor=first.next_cursor)
+    assert [item.version for item in (await records.call("GetPatientRecordHistory", rest)).items] == [1]
+
+
+async def test_a_list_can_be_of_one_category(records: Client) -> None:
+    """A cursor belongs to the list with its filter."""
+    for category in ("note", "diagnosis", "diagnosis"):
+        await records.call("PostPatientRecords", a_record(category=category))
+    request = pb.PatientRecordRequest(patient_id=7, category="diagnosis", limit=1)
+    first = await records.call("GetPatientRecords", request)
+    request.cursor = first.next_cursor
+    second = await records.call("GetPatientRecords", request)
+    assert [item.record_id for item in (*first.items, *second.items)] == [3, 2]
+    assert second.next_cursor == ""
+    for category in ("", "note"):
+        error = await records.refusal(
+            "GetPatientRecords",
+            pb.PatientRecordRequest(patient_id=7, category=category, limit=1, cursor=first.next_cursor),
+        )
+        assert [violation.field for violation in error.violations] == ["cursor"]
+
+
+async def test_a_write_that_expects_another_version_is_aborted_with_the_stored_one(records: Client) -> None:
+    """412 at the gateway; the expected version travels as the message's own in a PUT, as if_version in a DELETE."""
+    await records.call("PostPatientRecords", a_record())
+    assert (await records.call("PutPatientRecords", a_record(record_id=1, version=1))).version == 2
+    for name, message in (
+        ("PutPatientRecords", a_record(record_id=1, version=1)),
+        ("DeletePatientRecords", pb.PatientRecordRequest(record_id=1, if_version=1)),
+    ):
+        error = await records.refusal(name, message)
+        assert (error.status, error.code) == (Status.ABORTED, "VERSION_MISMATCH")
+        assert dict(error.info) == {"record_id": "1", "version": "2"}
+    await records.call("DeletePatientRecords", pb.PatientRecordRequest(record_id=1, if_version=2))
+
+
+async def test_a_write_repeated_under_its_key_gets_the_same_answer_and_says_so(records: Client) -> None:
+    """Whoever got no answer asks again: nothing is done twice, and no version is in its own way."""
+    writes = [
+        ("PostPatientRecords", a_record(source_id="s1")),
+        ("PutPatientRecords", a_record(record_id=1, version=1)),
+        ("DeletePatientRecords", pb.PatientRecordRequest(record_id=1, if_version=2)),
+    ]
+    for name, message in writes:
+        first, *again = [await records.reply(name, message, idempotency_key="k1") for _ in range(3)]
+        assert "idempotent-replay" not in first.headers
+        assert [reply.headers["idempotent-replay"] for reply in again] == ["true", "true"]
+        assert [asdict(reply.message) for reply in again] == [asdict(first.message)] * 2
+    for name, message in writes:  # long after
+        assert (await records.reply(name, message, idempotency_key="k1")).headers["idempotent-replay"] == "true"
+    assert (await records.refusal(*writes[2])).code == "DELETED"
+    history = await records.call("GetPatientRecordHistory", asked())
+    assert [item.version for item in history.items] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("PostPatientRecords", a_record(), a_record(record_text="other")),
+        ("PutPatientRecords", a_record(record_id=1), a_record(record_id=2)),
+        ("PutPatientRecords", a_record(record_id=1), a_record(record_id=1, version=2)),
+        ("DeletePatientRecords", asked(1), asked(2)),
+        ("DeletePatientRecords", asked(1), pb.PatientRecordRequest(record_id=1, if_version=1)),
+    ],
+)
+async def test_a_key_is_of_one_request_id_body_and_expected_version(
+    records: Client, name: str, first: Any, second: Any
+) -> None:
+    """FAILED_PRECONDITION with KEY_REUSED: 422 at the gateway."""
+    for _ in range(2):
+        await records.call("PostPatientRecords", a_record())
+    await records.call(name, first, idempotency_key="k1")
+    error = await records.refusal(name, second, idempotency_key="k1")
+    assert (error.status, error.code) == (Status.FAILED_PRECONDITION, "KEY_REUSED")
+    await records.call("PostPatientRecords", a_record(), idempotency_key="k2")
+
+
+async def test_a_key_belongs_to_its_principal(records: Client) -> None:
+    """Nobody reads by guessing a key what another was told."""
+    for who, number in (("ann", 1), ("bob", 2), ("ann", 1)):
+        written = await records.call("PostPatientRecords", a_record(), principal=who, idempotency_key="k1")
+        assert (written.record_id, written.updated_by) == (number, who)
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "a b"])  # the others cannot be sent in metadata
+async def test_a_key_is_1_to_255_visible_ascii_characters(records: Client, key: str) -> None:
+    """Whatever else would be cut or changed by some database or proxy."""
+    error = await records.refusal("PostPatientRecords", a_record(), idempotency_key=key)
+    assert [violation.field for violation in error.violations] == ["Idempotency-Key"]
+    await records.call("PostPatientRecords", a_record(), idempotency_key="~" * 255)
 
 
 async def test_health_is_answered_from_the_process_state(records: Client) -> None:

@@ -1,5 +1,5 @@
 """The databases that these tests run on."""
 
-from tests.databases import address, database, documents, kind
+from tests.databases import address, database, dialect, documents, kind, mariadb_address, server, sqlite_address
 
-__all__ = ["address", "database", "documents", "kind"]
+__all__ = ["address", "database", "dialect", "documents", "kind", "mariadb_address", "server", "sqlite_address"]

@@ -4,8 +4,12 @@ import asyncio
 import sqlite3
 import sys
 from types import TracebackType
+from typing import Any
 
-from storage.engine import sqlite_file
+import pymysql  # type: ignore[import-untyped]
+
+from storage.address import SqlitePlace, place_of
+from storage.shape import Shape
 
 WRITER = """
 import asyncio, sys
@@ -25,13 +29,22 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 
 
 class Rival:
-    """Holds the database's write lock while its block lasts, on a connection that is none of ours."""
+    """Keeps every writer from a table while its block lasts, on a connection that is none of ours."""
 
-    def __init__(self, address: str) -> None:
-        self._connection = sqlite3.connect(sqlite_file(address), isolation_level=None)
+    def __init__(self, address: str, shape: Shape[Any]) -> None:
+        self._statement = "BEGIN IMMEDIATE"
+        self._connection: Any
+        place = place_of(address)
+        if isinstance(place, SqlitePlace):
+            self._connection = sqlite3.connect(place.file, isolation_level=None)
+        else:
+            self._statement = f"LOCK TABLES {shape.table.name} READ"
+            self._connection = pymysql.connect(
+                host=place.host, port=place.port, user=place.user, password=place.password, database=place.name
+            )
 
     async def __aenter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.cursor().execute(self._statement)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

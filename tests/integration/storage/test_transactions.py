@@ -10,11 +10,11 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.address import sqlite_file
 from storage.database import Database
 from storage.documents import Documents
-from storage.engine import sqlite_file
 from storage.errors import NotFound, OutcomeUnknown, Unavailable
-from tests.databases import RECORDS, Kind
+from tests.databases import ON_SQLITE, RECORDS, Kind
 from tests.fakes.waiting import until
 from tests.integration.storage.rivals import Rival, in_two_processes
 
@@ -36,6 +36,7 @@ class Held:
         await self.go_on.wait()
 
 
+@ON_SQLITE
 async def test_a_cancelled_write_rolls_back_before_the_next_one_begins(
     database: Database, documents: Documents[Any], kind: Kind
 ) -> None:
@@ -54,6 +55,7 @@ async def test_a_cancelled_write_rolls_back_before_the_next_one_begins(
     assert await listed(documents) == 2
 
 
+@ON_SQLITE
 async def test_a_caller_that_goes_while_it_waits_for_its_turn_gives_it_up(
     database: Database, documents: Documents[Any], kind: Kind
 ) -> None:
@@ -91,7 +93,7 @@ async def test_a_lock_of_another_process_is_waited_for_as_long_as_the_caller_gra
 ) -> None:
     """Then the answer is a clear one, in time, and nothing was changed."""
     loop = asyncio.get_running_loop()
-    async with Rival(address):
+    async with Rival(address, kind.shape):
         begun = loop.time()
         with pytest.raises(Unavailable) as caught:
             await documents.add(kind.content(), "local", patience=0.4)
@@ -192,6 +194,7 @@ async def test_another_writer_who_was_first_with_a_unique_value_is_looked_at_aga
     assert await database.write(work) == "answered"
 
 
+@ON_SQLITE
 async def test_a_full_database_refuses_writes_and_reads_on_and_goes_on_when_there_is_room(
     database: Database, documents: Documents[Any], kind: Kind
 ) -> None:
@@ -213,6 +216,7 @@ async def test_a_full_database_refuses_writes_and_reads_on_and_goes_on_when_ther
     assert await listed(documents) == 41 - len(refused)
 
 
+@ON_SQLITE
 async def test_a_database_file_that_is_gone_is_told_and_never_made_anew(address: str, kind: Kind) -> None:
     """An empty database in its place would answer that no patient has any records."""
     before = threading.active_count()
@@ -240,6 +244,7 @@ async def test_a_commit_without_a_clear_answer_is_told_as_such(
     await documents.add(kind.content(), "local")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("setting", [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
 async def test_writers_have_the_settings_that_durability_needs(database: Database, setting: tuple[str, object]) -> None:
     """synchronous=2 is FULL: an acknowledged write outlives the machine."""
@@ -248,6 +253,7 @@ async def test_writers_have_the_settings_that_durability_needs(database: Databas
     assert answer.scalar_one() == value
 
 
+@ON_SQLITE
 async def test_closing_ends_every_thread_even_with_transactions_under_way(
     address: str, database: Database, kind: Kind
 ) -> None:

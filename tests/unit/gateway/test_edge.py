@@ -134,7 +134,7 @@ QUERIES = [
     ("&", ["query", "query"]),
     ("limit=%zz", ["query"]),
     ("limit=%ff", ["query"]),
-    ("category=note", ["category"]),
+    ("colour=note", ["colour"]),
 ]
 
 

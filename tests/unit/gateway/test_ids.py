@@ -39,6 +39,8 @@ ROUTES = [
         ("PUT", "/NOUNs/{}", "NOUN_id"),
         ("DELETE", "/NOUNs/{}", "NOUN_id"),
         ("GET", "/patients/{}/NOUNs", "patient_id"),
+        ("GET", "/patients/{}/NOUNs/12/history", "patient_id"),
+        ("GET", "/patients/7/NOUNs/{}/history", "NOUN_id"),
         *(
             (verb, path, name)
             for verb in ("GET", "PUT", "DELETE")

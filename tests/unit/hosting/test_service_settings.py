@@ -3,6 +3,7 @@
 import pytest
 
 from process.settings import SettingsError, load
+from storage.address import MysqlPlace, place_of
 from svc_prescriptions.settings import PrescriptionsSettings
 from svc_records.settings import RecordsSettings
 
@@ -41,7 +42,7 @@ def test_every_wrong_setting_is_named_at_once_and_none_is_echoed() -> None:
         PORT="70000",
         REGISTRIES="x",
         ADVERTISE="y:0",
-        DATABASE="mysql://me:secret@db/x",
+        DATABASE="postgres://me:secret@db/x",
         LOG_LEVEL="z",
     )
     for name in ("HOST", "PORT", "REGISTRIES", "ADVERTISE", "DATABASE", "LOG_LEVEL"):
@@ -55,6 +56,32 @@ def test_every_wrong_setting_is_named_at_once_and_none_is_echoed() -> None:
 def test_a_database_address_names_a_file(address: str) -> None:
     """A database in memory would lose what was acknowledged."""
     assert "sqlite:///path/to/file.db" in refusal(DATABASE=address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["mysql://db/x", "mysql://me:secret@db", "mysql://me:secret@/x", "mysql://me:secret@db/x?charset=latin1",
+     "mysql://me:secret@db:port/x", "mysql+pymysql://me:secret@db/x"],
+)  # fmt: skip
+def test_an_address_of_a_server_names_user_host_and_database_and_nothing_unknown(address: str) -> None:
+    """An option that is passed on could take a promise back; the password is never echoed."""
+    told = refusal(DATABASE=address)
+    assert "CAREMESH_DATABASE: " in told
+    assert "secret" not in told
+
+
+def test_a_servers_address_may_hold_any_password_and_a_file_of_authorities() -> None:
+    """As it comes out of a secret."""
+    address = "mysql://me:p%40ss%2F%3A@db.example/clinic?ssl_ca=/etc/ssl/clinic.pem"
+    place = place_of(load(RecordsSettings, {"CAREMESH_DATABASE": address}).database)
+    assert place == MysqlPlace("db.example", 3306, "me", "p@ss/:", "clinic", "/etc/ssl/clinic.pem")
+    assert "p@ss" not in repr(place)
+
+
+def test_keys_are_kept_for_a_day_at_the_least() -> None:
+    """A client may come back tomorrow."""
+    assert "CAREMESH_KEYS_KEPT_HOURS" in refusal(KEYS_KEPT_HOURS="23")
+    assert load(RecordsSettings, {}).keys_kept_hours == 48
 
 
 def test_an_address_is_not_shown_with_the_settings() -> None:

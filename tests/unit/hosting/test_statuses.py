@@ -9,7 +9,7 @@ from mesh.status import Status
 from storage import errors
 
 # What stops a process before it serves never reaches a caller.
-BEFORE_SERVING = {errors.AddressError, errors.MigrationFailed}
+BEFORE_SERVING = {errors.AddressError, errors.MigrationFailed, errors.Unfit}
 
 
 def told(error: errors.StorageError) -> StatusError:
@@ -34,6 +34,14 @@ def test_every_failure_that_can_reach_a_caller_has_a_status() -> None:
             "SOURCE_TAKEN",
             {"record_id": "7", "patient_id": "9"},
         ),
+        (errors.VersionMismatch(7, 3), Status.ABORTED, "VERSION_MISMATCH", {"record_id": "7", "version": "3"}),
+        (
+            errors.IllegalStep("draft", ("active", "cancelled")),
+            Status.FAILED_PRECONDITION,
+            "ILLEGAL_STEP",
+            {"from": "draft", "legal": "active,cancelled"},
+        ),
+        (errors.KeyReused("?"), Status.FAILED_PRECONDITION, "KEY_REUSED", {}),
         (errors.Unavailable("DATABASE_FULL", "no room"), Status.UNAVAILABLE, "DATABASE_FULL", {}),
         (errors.OutcomeUnknown("?"), Status.UNAVAILABLE, "OUTCOME_UNKNOWN", {}),
         (errors.IdsExhausted(), Status.INTERNAL, "IDS_EXHAUSTED", {}),
@@ -45,6 +53,12 @@ def test_a_failure_tells_its_status_its_code_and_what_a_program_needs(
     """The gateway answers 410, 409 with `Location`, 503 or 504 by these alone."""
     answer = told(error)
     assert (answer.status, answer.code, dict(answer.info)) == (status, code, info)
+
+
+def test_an_illegal_step_names_the_legal_ones() -> None:
+    """The client's next step."""
+    assert "can become active, cancelled" in told(errors.IllegalStep("draft", ("active", "cancelled"))).message
+    assert "stays so" in told(errors.IllegalStep("entered-in-error", ())).message
 
 
 def test_every_field_that_was_not_acceptable_is_told() -> None:

@@ -14,7 +14,7 @@ from mesh.layers.attempt import attempt
 from mesh.layers.balance import balance
 from mesh.layers.breaker import Breaker, guard
 from mesh.layers.deadline import deadline
-from mesh.layers.retry import repeatable, retry
+from mesh.layers.retry import may_repeat, retry
 from mesh.policy import CircuitPolicy, Policy
 from mesh.status import Status
 from tests.fakes.clock import TurnedClock, settle
@@ -84,14 +84,15 @@ class TestRetry:
         self, error: MeshError, *, reads: bool, writes: bool
     ) -> None:
         """A write that may have been done and is done again is a patient's double dose."""
-        assert repeatable(Level.NO_SIDE_EFFECTS, error) is reads
-        assert repeatable(Level.IDEMPOTENT, error) is reads
-        assert repeatable(Level.UNKNOWN, error) is writes
+        assert may_repeat(a_call(Level.NO_SIDE_EFFECTS), error) is reads
+        assert may_repeat(a_call(Level.IDEMPOTENT), error) is reads
+        assert may_repeat(a_call(Level.UNKNOWN), error) is writes
+        assert may_repeat(a_call(Level.UNKNOWN, metadata={"idempotency-key": "k"}), error) is reads
 
     async def test_every_status_but_unavailable_is_an_answer_and_not_repeated(self) -> None:
         """Repeating an answer only asks for the same answer."""
         repeated = [
-            status for status in Status if status and repeatable(Level.NO_SIDE_EFFECTS, RemoteError(status, "as it is"))
+            status for status in Status if status and may_repeat(a_call(), RemoteError(status, "as it is"))
         ]
         assert repeated == [Status.UNAVAILABLE]
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from protos.codec import Codec
 from protos.generated.caremesh import v1 as pb
-from storage.errors import Invalid
+from storage.errors import IllegalStep, Invalid
 from svc_prescriptions.domain import (
     LARGEST_BYTES,
     STATUSES,
+    STEPS,
     Medication,
     PrescriptionContent,
     accepted,
@@ -132,8 +133,39 @@ def test_a_prescription_stays_with_its_patient_and_keeps_its_source_id() -> None
 
 def test_a_change_that_leaves_out_source_id_and_day_keeps_them() -> None:
     """Were the day today's, the same change would do different things tomorrow."""
-    stored = replace(GOOD, source_id="s1", written_on="2024-02-29")
+    stored = replace(GOOD, source_id="s1", written_on="2024-02-29", status="active")
     assert changed(stored, replace(GOOD, status="stopped")) == replace(stored, status="stopped")
+
+
+@given(st.sampled_from(list(STEPS)), st.sampled_from(list(STEPS)))
+def test_a_status_takes_a_legal_step_or_is_refused_with_those_that_are(before: str, after: str) -> None:
+    """A prescription that ended does not become active again; a refusal says what can be done."""
+    stored, content = replace(GOOD, status=before), replace(GOOD, status=after)
+    if after == before or after in STEPS[before]:
+        assert changed(stored, content).status == after
+    else:
+        with pytest.raises(IllegalStep) as caught:
+            changed(stored, content)
+        assert (caught.value.stored, caught.value.legal) == (before, STEPS[before])
+
+
+def test_the_steps_are_those_of_the_clinic() -> None:
+    """Written out, since a step too many is a medicine too many."""
+    legal = {f"{before} {after}" for before, afters in STEPS.items() for after in afters}
+    assert legal == {
+        *(f"draft {after}" for after in ("active", "cancelled", "entered-in-error")),
+        *(f"active {after}" for after in ("on-hold", "completed", "stopped", "cancelled", "entered-in-error")),
+        *(f"on-hold {after}" for after in ("active", "stopped", "cancelled", "completed", "entered-in-error")),
+        *(f"{ended} entered-in-error" for ended in ("completed", "stopped", "cancelled")),
+    }
+    assert set(STEPS) == {*STATUSES, "unknown"}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_change_that_leaves_out_the_status_keeps_it(status: str) -> None:
+    """The default of a new one would take up again what was on hold."""
+    stored = replace(GOOD, status=status, written_on=TODAY)
+    assert changed(stored, accepted(1, GOOD)).status == status
 
 
 @given(st.lists(medications), text, text)

@@ -126,6 +126,11 @@ class PatientRecord(betterproto2.Message):
     the client's own name for this record, unique in the service, kept for good
     """
 
+    deleted: "bool" = betterproto2.field(16, betterproto2.TYPE_BOOL)
+    """
+    of a history: this version hid the record
+    """
+
 
 default_message_pool.register_message("caremesh.v1", "PatientRecord", PatientRecord)
 
@@ -139,14 +144,24 @@ class PatientRecordRequest(betterproto2.Message):
     0: any patient's; otherwise the record must be this patient's
     """
 
+    if_version: "int" = betterproto2.field(10, betterproto2.TYPE_INT32)
+    """
+    of a deletion: only while this is the record's version; 0: whatever it is
+    """
+
     limit: "int" = betterproto2.field(11, betterproto2.TYPE_INT32)
     """
-    of a list: at most so many records, 1…200; 0 means 50
+    of a list or history: at most so many, 1…200; 0 means 50
     """
 
     cursor: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
     """
-    of a list: next_cursor of the page before
+    of a list or history: next_cursor of the page before
+    """
+
+    category: "str" = betterproto2.field(13, betterproto2.TYPE_STRING)
+    """
+    of a list: only records of this category; empty: of all
     """
 
 
@@ -235,6 +250,11 @@ class Prescription(betterproto2.Message):
 
     prescriber_address: "str" = betterproto2.field(22, betterproto2.TYPE_STRING)
 
+    deleted: "bool" = betterproto2.field(23, betterproto2.TYPE_BOOL)
+    """
+    of a history: this version hid the prescription
+    """
+
 
 default_message_pool.register_message("caremesh.v1", "Prescription", Prescription)
 
@@ -245,7 +265,7 @@ class PrescriptionPage(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    newest first by (written_on, prescription_id)
+    newest first: a list by (written_on, prescription_id), a history by version
     """
 
     next_cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -268,6 +288,21 @@ class PrescriptionRequest(betterproto2.Message):
     0: any patient's; otherwise the prescription must be this patient's
     """
 
+    if_version: "int" = betterproto2.field(10, betterproto2.TYPE_INT32)
+    """
+    of a deletion: only while this is the prescription's version; 0: whatever it is
+    """
+
+    limit: "int" = betterproto2.field(11, betterproto2.TYPE_INT32)
+    """
+    of a history: at most so many versions, 1…200; 0 means 50
+    """
+
+    cursor: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
+    """
+    of a history: next_cursor of the page before
+    """
+
 
 default_message_pool.register_message(
     "caremesh.v1", "PrescriptionRequest", PrescriptionRequest
@@ -280,7 +315,7 @@ class RecordPage(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    newest first by (date, record_id)
+    newest first: a list by (date, record_id), a history by version
     """
 
     next_cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -335,6 +370,27 @@ class PatientRecordsServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def get_patient_record_history(
+        self,
+        message: "PatientRecordRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "RecordPage":
+        """
+        Every version of a record, of a deleted one too. NOT_FOUND only if it never existed.
+        """
+
+        return await self._unary_unary(
+            "/caremesh.v1.PatientRecordsService/GetPatientRecordHistory",
+            message,
+            RecordPage,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def post_patient_records(
         self,
         message: "PatientRecord",
@@ -344,6 +400,10 @@ class PatientRecordsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "PatientRecord":
         """
+        The writes below may be repeated with the same `idempotency-key` in their metadata: the same request gets the
+        answer that was given first, and `idempotent-replay` in the trailing metadata; another one gets
+        FAILED_PRECONDITION with reason KEY_REUSED.
+
         Writes a new record. ALREADY_EXISTS when its source_id is taken.
         """
 
@@ -365,7 +425,8 @@ class PatientRecordsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "PatientRecord":
         """
-        Replaces what a client wrote; never creates, never moves a record to another patient.
+        Replaces what a client wrote; never creates, never moves a record to another patient. With a version other than 0
+        only while that is the stored one: else ABORTED with reason VERSION_MISMATCH.
         """
 
         return await self._unary_unary(
@@ -386,7 +447,7 @@ class PatientRecordsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "__google__protobuf__.Empty":
         """
-        Hides a record for good.
+        Hides a record for good; its history stays. `if_version` as the version above.
         """
 
         return await self._unary_unary(
@@ -466,6 +527,27 @@ class PrescriptionManagementServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def get_prescription_history(
+        self,
+        message: "PrescriptionRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "PrescriptionPage":
+        """
+        Every version of a prescription, of a deleted one too. NOT_FOUND only if it never existed.
+        """
+
+        return await self._unary_unary(
+            "/caremesh.v1.PrescriptionManagementService/GetPrescriptionHistory",
+            message,
+            PrescriptionPage,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def post_patient_prescription(
         self,
         message: "Prescription",
@@ -475,6 +557,10 @@ class PrescriptionManagementServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "Prescription":
         """
+        The writes below may be repeated with the same `idempotency-key` in their metadata: the same request gets the
+        answer that was given first, and `idempotent-replay` in the trailing metadata; another one gets
+        FAILED_PRECONDITION with reason KEY_REUSED.
+
         Writes a new prescription. ALREADY_EXISTS when its source_id is taken.
         """
 
@@ -496,7 +582,9 @@ class PrescriptionManagementServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "Prescription":
         """
-        Replaces what a client wrote; never creates, never moves a prescription to another patient.
+        Replaces what a client wrote; never creates, never moves a prescription to another patient. With a version other
+        than 0 only while that is the stored one: else ABORTED with reason VERSION_MISMATCH. A status that cannot follow
+        the stored one: FAILED_PRECONDITION with reason ILLEGAL_STEP.
         """
 
         return await self._unary_unary(
@@ -517,7 +605,7 @@ class PrescriptionManagementServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "__google__protobuf__.Empty":
         """
-        Hides a prescription for good.
+        Hides a prescription for good; its history stays. `if_version` as the version above.
         """
 
         return await self._unary_unary(
@@ -576,8 +664,21 @@ class PatientRecordsServiceBase(betterproto2_grpclib.ServiceBase):
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
 
+    async def get_patient_record_history(
+        self, message: "PatientRecordRequest"
+    ) -> "RecordPage":
+        """
+        Every version of a record, of a deleted one too. NOT_FOUND only if it never existed.
+        """
+
+        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
+
     async def post_patient_records(self, message: "PatientRecord") -> "PatientRecord":
         """
+        The writes below may be repeated with the same `idempotency-key` in their metadata: the same request gets the
+        answer that was given first, and `idempotent-replay` in the trailing metadata; another one gets
+        FAILED_PRECONDITION with reason KEY_REUSED.
+
         Writes a new record. ALREADY_EXISTS when its source_id is taken.
         """
 
@@ -585,7 +686,8 @@ class PatientRecordsServiceBase(betterproto2_grpclib.ServiceBase):
 
     async def put_patient_records(self, message: "PatientRecord") -> "PatientRecord":
         """
-        Replaces what a client wrote; never creates, never moves a record to another patient.
+        Replaces what a client wrote; never creates, never moves a record to another patient. With a version other than 0
+        only while that is the stored one: else ABORTED with reason VERSION_MISMATCH.
         """
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
@@ -594,7 +696,7 @@ class PatientRecordsServiceBase(betterproto2_grpclib.ServiceBase):
         self, message: "PatientRecordRequest"
     ) -> "__google__protobuf__.Empty":
         """
-        Hides a record for good.
+        Hides a record for good; its history stays. `if_version` as the version above.
         """
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
@@ -622,6 +724,14 @@ class PatientRecordsServiceBase(betterproto2_grpclib.ServiceBase):
         request = await stream.recv_message()
         assert request is not None
         response = await self.get_patient_record(request)
+        await stream.send_message(response)
+
+    async def __rpc_get_patient_record_history(
+        self, stream: "grpclib.server.Stream[PatientRecordRequest, RecordPage]"
+    ) -> None:
+        request = await stream.recv_message()
+        assert request is not None
+        response = await self.get_patient_record_history(request)
         await stream.send_message(response)
 
     async def __rpc_post_patient_records(
@@ -671,6 +781,12 @@ class PatientRecordsServiceBase(betterproto2_grpclib.ServiceBase):
                 PatientRecordRequest,
                 PatientRecord,
             ),
+            "/caremesh.v1.PatientRecordsService/GetPatientRecordHistory": grpclib.const.Handler(
+                self.__rpc_get_patient_record_history,
+                grpclib.const.Cardinality.UNARY_UNARY,
+                PatientRecordRequest,
+                RecordPage,
+            ),
             "/caremesh.v1.PatientRecordsService/PostPatientRecords": grpclib.const.Handler(
                 self.__rpc_post_patient_records,
                 grpclib.const.Cardinality.UNARY_UNARY,
@@ -715,10 +831,23 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
 
+    async def get_prescription_history(
+        self, message: "PrescriptionRequest"
+    ) -> "PrescriptionPage":
+        """
+        Every version of a prescription, of a deleted one too. NOT_FOUND only if it never existed.
+        """
+
+        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
+
     async def post_patient_prescription(
         self, message: "Prescription"
     ) -> "Prescription":
         """
+        The writes below may be repeated with the same `idempotency-key` in their metadata: the same request gets the
+        answer that was given first, and `idempotent-replay` in the trailing metadata; another one gets
+        FAILED_PRECONDITION with reason KEY_REUSED.
+
         Writes a new prescription. ALREADY_EXISTS when its source_id is taken.
         """
 
@@ -726,7 +855,9 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
 
     async def put_patient_prescription(self, message: "Prescription") -> "Prescription":
         """
-        Replaces what a client wrote; never creates, never moves a prescription to another patient.
+        Replaces what a client wrote; never creates, never moves a prescription to another patient. With a version other
+        than 0 only while that is the stored one: else ABORTED with reason VERSION_MISMATCH. A status that cannot follow
+        the stored one: FAILED_PRECONDITION with reason ILLEGAL_STEP.
         """
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
@@ -735,7 +866,7 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
         self, message: "PrescriptionRequest"
     ) -> "__google__protobuf__.Empty":
         """
-        Hides a prescription for good.
+        Hides a prescription for good; its history stays. `if_version` as the version above.
         """
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
@@ -763,6 +894,14 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
         request = await stream.recv_message()
         assert request is not None
         response = await self.get_prescription(request)
+        await stream.send_message(response)
+
+    async def __rpc_get_prescription_history(
+        self, stream: "grpclib.server.Stream[PrescriptionRequest, PrescriptionPage]"
+    ) -> None:
+        request = await stream.recv_message()
+        assert request is not None
+        response = await self.get_prescription_history(request)
         await stream.send_message(response)
 
     async def __rpc_post_patient_prescription(
@@ -811,6 +950,12 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
                 grpclib.const.Cardinality.UNARY_UNARY,
                 PrescriptionRequest,
                 Prescription,
+            ),
+            "/caremesh.v1.PrescriptionManagementService/GetPrescriptionHistory": grpclib.const.Handler(
+                self.__rpc_get_prescription_history,
+                grpclib.const.Cardinality.UNARY_UNARY,
+                PrescriptionRequest,
+                PrescriptionPage,
             ),
             "/caremesh.v1.PrescriptionManagementService/PostPatientPrescription": grpclib.const.Handler(
                 self.__rpc_post_patient_prescription,
