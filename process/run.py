@@ -12,7 +12,7 @@ import uvloop
 from process.settings import SettingsError
 
 PARENT = "CAREMESH_PARENT_FD"
-ORPHAN_GRACE = 0.5  # seconds for an orderly end once the parent is gone; the rest of 1 s is for the exit itself
+ORPHAN_GRACE = 0.25  # seconds for an orderly end once the parent is gone; the rest of 1 s is for the exit itself
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 

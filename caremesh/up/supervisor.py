@@ -17,7 +17,7 @@ from caremesh.up.stream import ME
 Announce = Callable[[Plan], None]
 # Who stops first, and in which second at the latest: gateways finish what they have begun while the services
 # still answer, services withdraw their leases while the registry still listens.
-ORDER = (("gateway", 1.3), ("prescriptions records", 2.3), ("registry", 2.7))
+ORDER = (("gateway", 1.1), ("prescriptions records", 1.9), ("registry", 2.2))
 SLOW = 20.0  # seconds after which to say what is not ready yet
 
 

@@ -67,14 +67,15 @@ class Edge:
         try:
             self._check(scope)
             inner = {**scope, KEY: exchange, "path": _raw_path(scope)}
-            await self._app(inner, receive, answer.send)
+            await self._app(inner, answer.receiving(receive), answer.send)
+            if not answer.gone:
+                # The framework drops a handler that was cancelled from below without a word.
+                await answer.refuse(_cut_off(exchange))
         except Problem as problem:
             await answer.refuse(problem)
         except asyncio.CancelledError:
             # Told by the server when it ends and waits no longer; it would log the rest with texts.
-            kind = kinds.UNKNOWN_OUTCOME if exchange.key else kinds.UNAVAILABLE
-            wait = {} if exchange.key else {"Retry-After": "1"}
-            await answer.refuse(Problem(kind, headers={**wait, "Connection": "close"}))
+            await answer.refuse(_cut_off(exchange))
         except Exception as error:  # noqa: BLE001  # uvicorn would log its text
             log.error("a request failed: %s", whence(error), extra={"fields": {"request_id": exchange.request_id}})  # noqa: TRY400
             await answer.refuse(Problem(kinds.INTERNAL))
@@ -98,12 +99,28 @@ class Edge:
             raise Problem(kinds.NOT_FOUND)
 
 
+def _cut_off(exchange: Exchange) -> Problem:
+    """The answer to a request whose work was ended before it had one: of a write, nobody knows what became."""
+    if exchange.key:
+        return Problem(kinds.UNKNOWN_OUTCOME, headers={"Connection": "close"})
+    return Problem(kinds.UNAVAILABLE, headers={"Retry-After": "1", "Connection": "close"})
+
+
 class _Answer:
-    """Stamps an answer, and knows whether one has begun."""
+    """Stamps an answer, and knows whether one has begun and whether anybody waits for it."""
 
     def __init__(self, send: Send, exchange: Exchange) -> None:
         self._send, self._exchange = send, exchange
         self.status = 0
+        self.gone = False
+
+    def receiving(self, receive: Receive) -> Receive:
+        async def received() -> Message:
+            message = await receive()
+            self.gone = self.gone or message["type"] == "http.disconnect"
+            return message
+
+        return received
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -53,7 +53,7 @@ class Server:
         port: int = 0,
         codec: CodecBase | None = None,
         domain: str = "mesh",
-        grace: float = 0.5,
+        grace: float = 0.7,
         clock: Clock | None = None,
     ) -> None:
         self._health, self._events, self._domain, self._grace = health, events, domain, grace

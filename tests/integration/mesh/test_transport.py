@@ -4,10 +4,11 @@ import asyncio
 import socket
 
 import pytest
+from grpclib.exceptions import StreamTerminatedError
 
 from mesh.errors import Lost, RemoteError, Unreachable, Violation
 from mesh.status import Status
-from mesh.transport import split_address
+from mesh.transport import _Waker, split_address
 from tests.integration.mesh.conftest import To
 from tests.integration.mesh.echo import call, serving
 
@@ -67,6 +68,24 @@ async def test_a_broken_link_leaves_no_cancellation_on_the_task(to: To) -> None:
         waiting = asyncio.ensure_future(caller(server.address))
         await echo.arrived.wait()
     assert await waiting == 0
+
+
+async def test_a_caller_that_is_woken_twice_by_a_closing_connection_has_lost_its_call(to: To) -> None:
+    """A reset and the end of the link in one turn of the loop; the second is not a cancellation from outside."""
+    transport, waker = to("127.0.0.1:1"), _Waker()
+
+    async def caller() -> int:
+        with pytest.raises(Lost), transport._told(), waker:
+            await asyncio.Event().wait()
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    calling = asyncio.ensure_future(caller())
+    await asyncio.sleep(0)
+    waker.cancel(StreamTerminatedError("reset"))
+    waker.cancel(StreamTerminatedError("connection lost"))
+    assert await calling == 0
 
 
 async def test_a_cancelled_call_is_cancelled_at_the_server_and_the_connection_goes_on(

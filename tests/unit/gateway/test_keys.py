@@ -142,3 +142,13 @@ async def test_pages_of_other_origins_may_send_and_see_these_headers() -> None:
     assert {"Idempotency-Key", "If-Match", "If-None-Match"} <= taken
     answer = await gateway.request("GET", "/records/7", headers=origin)
     assert {"ETag", "Idempotency-Key"} <= set(answer.headers["access-control-expose-headers"].split(", "))
+
+
+async def test_a_handler_that_is_cancelled_from_below_is_answered_as_what_it_is() -> None:
+    """The framework drops it without a word, and the server would send a bare 500."""
+    gateway = Gateway()
+    gateway.records.fails(asyncio.CancelledError())
+    written = await write(gateway, "POST", "/records")
+    read = await gateway.request("GET", "/records/7")
+    assert (written.status, read.status) == (504, 503)
+    assert written.headers["content-type"] == read.headers["content-type"] == "application/problem+json"

@@ -91,9 +91,7 @@ class TestRetry:
 
     async def test_every_status_but_unavailable_is_an_answer_and_not_repeated(self) -> None:
         """Repeating an answer only asks for the same answer."""
-        repeated = [
-            status for status in Status if status and may_repeat(a_call(), RemoteError(status, "as it is"))
-        ]
+        repeated = [status for status in Status if status and may_repeat(a_call(), RemoteError(status, "as it is"))]
         assert repeated == [Status.UNAVAILABLE]
 
     def retried(self, inner: Handler, attempts: int = 3) -> tuple[Handler, TurnedClock, Recorded]:
