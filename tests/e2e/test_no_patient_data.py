@@ -62,14 +62,18 @@ class Watched:
         return list(self.up.lines)
 
     def marked(self) -> list[str]:
-        """The lines and spans that hold the mark, and files beside the databases that do."""
+        """The lines and spans that hold the mark or a patient's number, and files beside the databases that do."""
         spans = [span.raw for span in self.collector.spans()]
         files = [path for path in self.up.data.rglob("*") if path.is_file() and ".db" not in path.name]
-        held = [str(path) for path in files if MARK in path.read_text(errors="replace")]
-        return [told for told in (*self.said(), *spans) if MARK in told] + held
+        held = [str(path) for path in files if _marks(path.read_text(errors="replace"))]
+        return [told for told in (*self.said(), *spans) if _marks(told)] + held
 
     def told_about(self, request_id: str) -> bool:
         return any(request_id in line for line in self.said())
+
+
+def _marks(told: str) -> bool:
+    return MARK in told or PATIENTS in told
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,7 @@ def filled(value: Any) -> Any:
     return f"{MARK} ť 骨" if isinstance(value, str) else value
 
 
+PATIENTS = "214748000"  # how the numbers of the patients here begin
 NARROW = {"date", "written_on", "patient_birth_date", "category", "status", "quantity", "mail_to", "source_id"}
 
 
@@ -118,7 +123,7 @@ def test_marked_texts_in_every_field_reach_no_log_and_no_span(
     watched: Watched, noun: str, example: dict[str, Any]
 ) -> None:
     """Accepted, refused field by field, in paths, queries, headers and methods."""
-    body = {**filled(example), "source_id": f"{MARK}-{noun}", "patient_id": 2147480007}
+    body = {**filled(example), "source_id": f"{MARK}-{noun}", "patient_id": int(f"{PATIENTS}7")}
     body |= {"mail_to": f"{MARK}@example.org"} if noun == "prescriptions" else {}
     status, made = watched.ask("POST", f"/{noun}", body)
     assert (status, MARK in made) == (201, True)
@@ -137,7 +142,7 @@ def test_marked_texts_in_every_field_reach_no_log_and_no_span(
     assert watched.ask("GET", f"/{noun}/7", headers={"Host": f"{MARK}.example"})[0] == 421
     assert watched.ask("GET", f"/{noun}/7", headers={"Request-Timeout": MARK})[0] == 400
     status, _ = watched.ask(
-        "GET", f"/{noun}/2147480007", headers={"Request-Id": f"{MARK} {MARK}", "Authorization": MARK}
+        "GET", f"/{noun}/{PATIENTS}7", headers={"Request-Id": f"{MARK} {MARK}", "Authorization": MARK}
     )
     assert status == 200
     watched.ask("GET", f"/livez?{MARK}", headers={"Request-Id": f"last-of-{noun}"})
@@ -150,7 +155,7 @@ def test_marked_texts_in_every_field_reach_no_log_and_no_span(
 @pytest.mark.parametrize("layer", sorted({*PLANTS, *SQL} - {"supervisor"}))
 def test_an_exception_in_any_layer_is_told_by_type_and_place_only(watched: Watched, layer: str) -> None:
     """It went off, the client got a problem without it, and a line or a span says where it came up."""
-    body = {**NEW_RECORD, "record_text": f"BOOM-{layer}- {MARK}", "source_id": "", "patient_id": 2147480008}
+    body = {**NEW_RECORD, "record_text": f"BOOM-{layer}- {MARK}", "source_id": "", "patient_id": int(f"{PATIENTS}8")}
     name, before = f"BOOM-{layer}-", len(watched.said())
     status, answer = watched.ask("POST", "/records", body, {"X-Note": name, "Request-Id": name})
     if layer in PLANTS:

@@ -35,7 +35,7 @@ PLANTS = {
     "service": ("svc_records.service", "RecordsService.post_patient_records", "call"),
     "domain": ("svc_records.domain", "created", "call"),
     "repository": ("storage.documents", "Documents.add", "call"),
-    "columns": ("storage.documents", "Documents._columns", "call"),
+    "columns": ("storage.shape", "Shape.columns", "call"),
     "reply": ("svc_records.service", "_message", "call"),
     "task": ("svc_records.service", "RecordsService.post_patient_records", "task"),
     "callback": ("svc_records.service", "RecordsService.post_patient_records", "callback"),
