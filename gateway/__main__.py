@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import sys
 
 from gateway.settings import GatewaySettings
 from gateway.wiring import run
+from process.run import leave
 from process.run import run as run_process
 from process.settings import load
 
@@ -16,4 +16,4 @@ async def main(stop: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_process(main))
+    leave(run_process(main))

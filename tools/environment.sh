@@ -4,7 +4,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 fail() {
-    printf '\n%s\n' "$@" >&2
+    echo >&2
+    printf '%s\n' "$@" >&2
     exit 1
 }
 
@@ -33,7 +34,7 @@ rm -rf .venv
 echo "2/3  $packages packages from requirements.lock, checked by hash; this takes a minute or two"
 .venv/bin/python -m pip install --disable-pip-version-check --no-input --require-hashes -r requirements.lock |
     awk '/^(Collecting|Installing collected|ERROR)/ { printf "     %s\n", substr($0, 1, 100); fflush() }' &&
-    .venv/bin/python -c 'import grpclib, quart, sqlalchemy' ||
+    .venv/bin/python -c 'import grpclib, quart, sqlalchemy' 2>/dev/null ||
     fail "The packages could not be installed; what went wrong stands above." \
         "Is a package index reachable (pip config list)? Then: make run"
 echo "3/3  caremesh itself"

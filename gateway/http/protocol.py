@@ -11,6 +11,7 @@ from gateway.http.edge import Receive, Scope, Send, request_id, stamped
 from gateway.http.exchange import Exchange
 from gateway.http.limits import HEADER_DEADLINE, HEADERS, LEFTOVER_DEADLINE, TARGET
 from gateway.http.problems import MEDIA_TYPE, FieldError, Kind, Problem, invalid
+from observability.logs import log_request
 
 
 class Protocol(HttpToolsProtocol):
@@ -92,7 +93,10 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """Answers without the app and closes. An answer that has begun is cut off instead, never mixed."""
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_whole(problem, _exchange(self.headers or ()), self.server_state.default_headers))
+            exchange = _exchange(self.headers or ())
+            self.transport.write(_whole(problem, exchange, self.server_state.default_headers))
+            # What stood where the method belongs is a client's text.
+            log_request("_OTHER", "", problem.kind.status, 0.0, exchange.request_id)
         self.transport.close()
 
 
