@@ -1,11 +1,13 @@
 """Runs a process until it is told to stop: by a signal, or because the process that started it is gone."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import uvloop
 
@@ -31,6 +33,18 @@ def run(main: Main) -> int:
         print(error, file=sys.stderr)  # noqa: T201  # no log is set up yet
         return 2
     return 0
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process with this exit code, once `run` has ended and what was printed is flushed.
+
+    Without taking the interpreter apart: that costs a process of the clinic 0.1 s of CPU, all of them do it at
+    the same time, and from its beginning on no thread can keep the promise of 1 s any more.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 async def _until_stopped(main: Main) -> None:

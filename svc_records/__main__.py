@@ -3,7 +3,8 @@
 import sys
 
 from hosting.service import main
+from process.run import leave
 from svc_records.wiring import hosted
 
 if __name__ == "__main__":
-    sys.exit(main(hosted(), sys.argv[1:]))
+    leave(main(hosted(), sys.argv[1:]))

@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import sys
 
 from caremesh.registry.settings import RegistrySettings
 from mesh.events import Events
 from mesh.registry import RegistryService
 from mesh.server import Health, Server
 from observability.setup import setup
-from process.run import run
+from process.run import leave, run
 from process.settings import load
 
 
@@ -30,4 +29,4 @@ async def serve(stop: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(serve))
+    leave(run(serve))
