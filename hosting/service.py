@@ -3,81 +3,55 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from hosting.commands import COMMANDS, USAGE
+from hosting.hosted import Hosted
 from hosting.settings import ServiceSettings
 from hosting.sweep import sweeping
 from hosting.watch import watching
-from mesh.call import Service
 from mesh.events import Events
 from mesh.registry import Registration
 from mesh.server import Health, Server
 from mesh.version import __version__
 from observability.setup import setup
 from observability.tracing import trace_sql
-from process.run import PARENT, run, watch_parent
+from process.run import PARENT, run
 from process.settings import SettingsError, load
 from protos.codec import Codec
 from storage.child import migrate_in_child
 from storage.database import Database
 from storage.errors import StorageError
-from storage.shape import Shape
 
 DOMAIN = "caremesh"
 
 
-@dataclass(frozen=True, slots=True)
-class Hosted:
-    """What a service gives to be run.
-
-    Attributes:
-        name: what callers ask the registry for.
-        package: `python -m <package>` runs it.
-        settings: the class of its settings.
-        migrations: the folder of its migrations.
-        shape: how its documents lie in their tables.
-        build: makes the service out of its database and its health.
-    """
-
-    name: str
-    package: str
-    settings: type[ServiceSettings]
-    migrations: Path
-    shape: Shape[Any]
-    build: Callable[[Database, Health], Service]
-
-
 def main(hosted: Hosted, arguments: Sequence[str]) -> int:
-    """`python -m <package>` serves, `python -m <package> migrate` migrates. Returns the exit code."""
-    if arguments not in ([], ["migrate"]):
-        return _failed(f"usage: python -m {hosted.package} [migrate]", 2)
+    """`python -m <package>` serves; with arguments it does one of COMMANDS. Returns the exit code."""
+    name, *files = arguments or [""]
+    command = COMMANDS.get((name, len(files)))
+    if arguments and not command:
+        return _failed(f"usage: python -m {hosted.package} {USAGE}", 2)
     try:
-        if arguments:
-            return _migrate(hosted)
-        return run(partial(_serve, hosted))
+        if not command:
+            return run(partial(_serve, hosted))
+        told = command(hosted, load(hosted.settings, os.environ), Path(*files))
     except SettingsError as error:
         return _failed(str(error), 2)
     except (StorageError, OSError) as error:
         return _failed(f"{hosted.name}: {error}", 1)
+    if told:
+        print(told)  # noqa: T201  # for whoever gave the command
+    return 0
 
 
 def _failed(why: str, code: int) -> int:
     print(why, file=sys.stderr)  # noqa: T201  # logs are not set up, or not any more
     return code
-
-
-def _migrate(hosted: Hosted) -> int:
-    from storage.migrations import migrate  # Alembic takes long to import, and a service that serves needs none of it
-
-    watch_parent(lambda: os._exit(1))
-    migrate(load(hosted.settings, os.environ).database, hosted.migrations)
-    return 0
 
 
 async def _serve(hosted: Hosted, stop: asyncio.Event) -> None:

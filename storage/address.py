@@ -37,7 +37,10 @@ class MysqlPlace:
     authorities: str
 
 
-def place_of(address: str) -> SqlitePlace | MysqlPlace:
+Place = SqlitePlace | MysqlPlace
+
+
+def place_of(address: str) -> Place:
     """What an address names.
 
     Raises:

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from storage.engine import reading_engine, unfit, writing_engine
 from storage.errors import Unavailable, Unfit
 from storage.failures import collided
 from storage.lane import PATIENCE, Lane, T, Work
+from storage.occupied import serving
 
 READERS = 4
 WRITERS = 8
@@ -37,10 +39,12 @@ class Database:
         AddressError: the address cannot be used.
         Unavailable: on entering, when the database cannot be opened.
         Unfit: on entering, when its settings do not suffice; each is named with its remedy.
+        CopyRefused: on entering, while a copy is being put back.
     """
 
     def __init__(self, address: str, *, readers: int = READERS, writers: int = WRITERS) -> None:
-        in_file = isinstance(place_of(address), SqlitePlace)
+        self._place, self._exits = place_of(address), ExitStack()
+        in_file = isinstance(self._place, SqlitePlace)
         hung = None if in_file else HUNG
         self._writes = Lane(writing_engine(address, writers), turns=1 if in_file else writers, hung_after=hung)
         self._reads = Lane(reading_engine(address, readers), turns=readers, hung_after=hung)
@@ -54,6 +58,7 @@ class Database:
         try:
             await self._refuse_unfit()
             await self._reads.run(_nothing)
+            self._exits.enter_context(serving(self._place))
         except BaseException:
             await self.close()
             raise
@@ -72,6 +77,7 @@ class Database:
         """Lets running transactions end, at most GRACE seconds, then closes every connection."""
         await self._writes.close(GRACE)
         await self._reads.close(GRACE)
+        self._exits.close()
 
     async def write(self, work: Work[T], patience: float | None = None) -> T:
         """Runs `work` in a transaction and commits; see `Lane.run`.

@@ -104,5 +104,9 @@ class Unfit(StorageError):
         super().__init__("the database is not fit:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
+class CopyRefused(StorageError):
+    """A copy of a database cannot be taken or put back; the text says why and what to do."""
+
+
 class MigrationFailed(StorageError):
     """The schema could not be brought up to date; the text says why."""

@@ -5,12 +5,7 @@ there a migration that fails has only added, which harms nobody, and does the re
 """
 
 import asyncio
-import fcntl
-import hashlib
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,17 +17,16 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.address import MysqlPlace, SqlitePlace, place_of
+from storage.address import MysqlPlace, Place, SqlitePlace, place_of
 from storage.columns import MYSQL
 from storage.engine import writing_engine
 from storage.errors import MigrationFailed, StorageError, Unavailable
 from storage.lane import Lane, Work
+from storage.occupied import alone, hold
 
 PATIENCE = 60.0  # seconds to wait for another replica's migration
 LONGEST = 24 * 3600.0  # seconds: large tables take what they take
-LOOK_AGAIN = 0.05  # seconds
 TABLES_WAIT = 30  # seconds that MySQL lets a change of a table wait for the transactions that use it
-BUSY_TOO_LONG = "another process has been migrating for too long; see what it does"
 
 
 def migrate(address: str, scripts: Path, patience: float = PATIENCE) -> None:
@@ -50,10 +44,8 @@ def migrate(address: str, scripts: Path, patience: float = PATIENCE) -> None:
         place = place_of(address)
         if isinstance(place, SqlitePlace):
             _make_private(place.file)
-            with _alone(place.file.with_name(f"{place.file.name}.migrating"), patience):
-                asyncio.run(_upgrade(address, partial(AsyncConnection.run_sync, fn=partial(_run, scripts=scripts))))
-        else:
-            asyncio.run(_upgrade(address, partial(_upgrade_alone, place=place, scripts=scripts, patience=patience)))
+        with alone(place, patience):
+            asyncio.run(_upgrade(address, partial(_migrating, place=place, scripts=scripts, patience=patience)))
     except (StorageError, CommandError, DBAPIError, OSError) as error:
         raise MigrationFailed(f"the schema could not be brought up to date: {_reason(error)}") from error
 
@@ -74,13 +66,10 @@ async def _upgrade(address: str, work: Work[None]) -> None:
         await lane.close(grace=1.0)
 
 
-async def _upgrade_alone(connection: AsyncConnection, place: MysqlPlace, scripts: Path, patience: float) -> None:
-    # The lock belongs to the connection that migrates: whoever loses it cannot go on migrating either.
-    name = f"caremesh.{hashlib.sha256(place.name.encode()).hexdigest()[:32]}"
-    asked = text("SELECT GET_LOCK(:name, :seconds)").bindparams(name=name, seconds=patience)
-    if (await connection.execute(asked)).scalar_one() != 1:
-        raise MigrationFailed(BUSY_TOO_LONG)
-    await connection.execute(text(f"SET SESSION lock_wait_timeout = {TABLES_WAIT}"))
+async def _migrating(connection: AsyncConnection, place: Place, scripts: Path, patience: float) -> None:
+    if isinstance(place, MysqlPlace):
+        await hold(connection, place, patience)
+        await connection.execute(text(f"SET SESSION lock_wait_timeout = {TABLES_WAIT}"))
     await connection.run_sync(_run, scripts)
 
 
@@ -98,21 +87,6 @@ def _make_private(file: Path) -> None:
     # Patients' data: for this user only. SQLite gives its side files the same mode.
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-
-
-@contextmanager
-def _alone(lock: Path, patience: float) -> Iterator[None]:
-    ends = time.monotonic() + patience
-    with lock.open("w") as handle:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > ends:
-                    raise MigrationFailed(BUSY_TOO_LONG) from None
-            time.sleep(LOOK_AGAIN)
-        yield
 
 
 def _reason(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""`python -m svc_prescriptions` serves; `python -m svc_prescriptions migrate` brings the schema up to date."""
+"""`python -m svc_prescriptions` serves; `migrate`, `backup FILE` and `restore FILE` see to its database."""
 
 import sys
 

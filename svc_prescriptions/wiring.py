@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hosting.service import Hosted
+from hosting.hosted import Hosted
 from mesh.server import Health
 from storage.database import Database
 from storage.documents import Documents

@@ -1,4 +1,4 @@
-"""`python -m svc_records` serves; `python -m svc_records migrate` brings the schema up to date."""
+"""`python -m svc_records` serves; `migrate`, `backup FILE` and `restore FILE` see to its database."""
 
 import sys
 

@@ -29,6 +29,7 @@ ON_MARIADB = pytest.mark.parametrize("dialect", ["mariadb"])
 class Kind:
     """One kind of document: its shape, its schema, and how to make one of it."""
 
+    name: str
     shape: Shape[Any]
     migrations: Path
 
@@ -52,8 +53,8 @@ class Kind:
         return str(told)
 
 
-RECORDS = Kind(svc_records.repository.SHAPE, svc_records.wiring.MIGRATIONS)
-PRESCRIPTIONS = Kind(svc_prescriptions.repository.SHAPE, svc_prescriptions.wiring.MIGRATIONS)
+RECORDS = Kind("records", svc_records.repository.SHAPE, svc_records.wiring.MIGRATIONS)
+PRESCRIPTIONS = Kind("prescriptions", svc_prescriptions.repository.SHAPE, svc_prescriptions.wiring.MIGRATIONS)
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +109,6 @@ def documents(database: Database, kind: Kind) -> Documents[Any]:
     return Documents(database, kind.shape)
 
 
-async def migrated(address: str, kind: Kind) -> None:
+async def migrated(address: str, kind: Kind, patience: float = 60) -> None:
     """Makes the schema, from a running loop."""
-    await asyncio.to_thread(migrate, address, kind.migrations)
+    await asyncio.to_thread(migrate, address, kind.migrations, patience)

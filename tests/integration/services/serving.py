@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from hosting.service import Hosted
+from hosting.hosted import Hosted
 from mesh.call import Call, Reply, methods_of
 from mesh.clock import SystemClock
 from mesh.errors import RemoteError

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -84,6 +85,28 @@ async def test_migrating_by_hand_makes_the_schema_and_ends(package: str, address
         assert (await database.read(lambda connection: connection.execute(count))).scalar_one() == 0
 
 
+@pytest.mark.parametrize("package", SERVICES)
+async def test_a_copy_is_taken_while_serving_and_put_back_once_stopped(
+    package: str, address: str, tmp_path: Path
+) -> None:
+    """The drill: what was written is there again; over a running service nothing is put back."""
+    name, base = SERVICES[package]
+    file = str(tmp_path / "copy")
+    async with registry() as where:
+        replica = await start(package, address=address, registry=where)
+        source, methods = Leases([where]), methods_of(base, LEVELS)
+        async with ServiceClient(name, methods=methods, source=source, codec=Codec(), events=Events()) as client:
+            await until(lambda: [one.probe for one in client.endpoints()] == ["serving"], seconds=60)
+            assert await ended(await start(package, "backup", file, address=address)) == (0, "")
+            code, told = await ended(await start(package, "restore", file, address=address))
+            assert (code, "stop all" in told) == (1, True)
+        replica.send_signal(signal.SIGTERM)
+        assert (await ended(replica))[0] == 0
+    assert await ended(await start(package, "restore", file, address=address)) == (0, "")
+    code, told = await ended(await start(package, "backup", file, address=address))
+    assert (code, "is there already" in told, "Traceback" in told) == (1, True, False)
+
+
 @ON_SQLITE
 async def test_a_migration_that_fails_is_explained_and_the_service_does_not_start(address: str) -> None:
     """An old schema under a new program would corrupt what is stored."""
@@ -133,8 +156,9 @@ async def test_wrong_settings_are_all_named(address: str) -> None:
 
 async def test_an_unknown_word_is_answered_with_the_usage(address: str) -> None:
     """A typing mistake must not start a server."""
-    code, told = await ended(await start("svc_records", "mirgate", address=address))
-    assert (code, "usage" in told) == (2, True)
+    for arguments in (["mirgate"], ["migrate", "x"], ["backup"], ["restore", "a", "b"]):
+        code, told = await ended(await start("svc_records", *arguments, address=address))
+        assert (code, "usage" in told) == (2, True)
 
 
 async def test_a_port_that_is_taken_is_told_without_a_traceback(address: str) -> None:

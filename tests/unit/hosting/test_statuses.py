@@ -9,7 +9,7 @@ from mesh.status import Status
 from storage import errors
 
 # What stops a process before it serves never reaches a caller.
-BEFORE_SERVING = {errors.AddressError, errors.MigrationFailed, errors.Unfit}
+BEFORE_SERVING = {errors.AddressError, errors.CopyRefused, errors.MigrationFailed, errors.Unfit}
 
 
 def told(error: errors.StorageError) -> StatusError:

@@ -1,0 +1,254 @@
+"""Copies: of one moment, whole, put back whole, and never over a service that runs."""
+
+import asyncio
+import shutil
+import stat
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.address import place_of
+from storage.backup import backup, restore
+from storage.copies import checked
+from storage.database import Database
+from storage.documents import Documents
+from storage.errors import CopyRefused, MigrationFailed
+from storage.keys import Answered, Once, digest
+from storage.occupied import alone, stopped
+from tests.databases import DIALECTS, ON_SQLITE, PRESCRIPTIONS, RECORDS, Kind, migrated
+
+EVERY_SCRIPT = "Příliš žluťoučký kůň · مرحبا · 病歷 · 🧑‍⚕️💊\n\t\\ \" ' \u2028"
+ONCE: Once[Any] = Once("local", "k1", digest(b""), lambda _: b"\x00\xff")
+
+
+def copied(address: str, kind: Kind, file: Path) -> int:
+    return backup(address, kind.shape.table.metadata, kind.migrations, file, kind.name, "1.2.3")
+
+
+def put_back(address: str, kind: Kind, file: Path) -> int:
+    return restore(address, kind.shape.table.metadata, kind.migrations, file, kind.name)
+
+
+async def everything(address: str, kind: Kind) -> dict[str, list[Any]]:
+    """All rows of all tables."""
+
+    async def work(connection: AsyncConnection) -> dict[str, list[Any]]:
+        tables = kind.shape.table.metadata.sorted_tables
+        return {table.name: sorted((await connection.execute(select(table))).all()) for table in tables}
+
+    async with Database(address) as database:
+        return await database.read(work)
+
+
+async def filled(address: str, kind: Kind, count: int = 12) -> None:
+    """Documents with histories, one of them deleted, one written under a key."""
+    await migrated(address, kind)
+    async with Database(address) as database:
+        documents = Documents(database, kind.shape)
+        for number in range(count):
+            await documents.add(kind.content(words=EVERY_SCRIPT, source_id=f"s{number}" if number % 2 else ""), "a")
+        await documents.replace(1, lambda content: content, "b", once=ONCE)
+        await documents.delete(2, 0, "c")
+
+
+@pytest.fixture(params=DIALECTS)
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Another empty database, of either kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/elsewhere.db"
+        return
+    with request.getfixturevalue("server").database() as made:
+        yield made
+
+
+async def test_a_copy_put_back_is_the_database_on_any_kind_of_database(
+    address: str, elsewhere: str, kind: Kind, tmp_path: Path
+) -> None:
+    """Every row of every table; keys are still answered, ids go on; a clinic can move to a server by this."""
+    await filled(address, kind)
+    file = tmp_path / "copy"
+    rows = await asyncio.to_thread(copied, address, kind, file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert await asyncio.to_thread(put_back, elsewhere, kind, file) == rows
+    found = await everything(elsewhere, kind)
+    assert found == await everything(address, kind)
+    assert sum(map(len, found.values())) == rows == 12 + 14 + 1
+    async with Database(elsewhere) as database:
+        documents = Documents(database, kind.shape)
+        with pytest.raises(Answered):
+            await documents.replace(1, lambda content: content, "b", once=ONCE)
+        assert (await documents.add(kind.content(), "a")).key == 13
+
+
+async def test_what_was_there_is_replaced_as_a_whole(address: str, kind: Kind, tmp_path: Path) -> None:
+    """After a mistake of yesterday nothing of yesterday may be left; and it can be done again."""
+    await filled(address, kind)
+    before, file = await everything(address, kind), tmp_path / "copy"
+    await asyncio.to_thread(copied, address, kind, file)
+    async with Database(address) as database:
+        documents = Documents(database, kind.shape)
+        await documents.replace(1, lambda _: kind.content(words="spoilt"), "eve")
+        late = await documents.add(kind.content(), "eve")
+    for _ in range(2):
+        await asyncio.to_thread(put_back, address, kind, file)
+        assert await everything(address, kind) == before
+    async with Database(address) as database:
+        new = await Documents(database, kind.shape).add(kind.content(), "a")
+    assert new.key > late.key  # someone may hold a link to what is lost
+
+
+async def test_a_copy_taken_while_others_write_is_of_one_moment(address: str, kind: Kind, tmp_path: Path) -> None:
+    """Each document with the version it has, each key with its document: nothing is half there."""
+    await migrated(address, kind)
+    async with Database(address) as database:
+        documents, stop = Documents(database, kind.shape), asyncio.Event()
+
+        async def write(number: int) -> None:
+            key, turn = (await documents.add(kind.content(), "a", 20)).key, 0
+            while not stop.is_set():
+                turn += 1
+                once: Once[Any] = Once("local", f"{number}.{turn}", digest(b""), lambda _: b"")
+                await documents.replace(key, lambda content: content, "a", 20, once=once)
+
+        writers = [asyncio.create_task(write(number)) for number in range(4)]
+        files = [tmp_path / f"copy{number}" for number in range(4)]
+        for file in files:
+            await asyncio.to_thread(copied, address, kind, file)
+        stop.set()
+        await asyncio.gather(*writers)
+    for file in files:
+        await asyncio.to_thread(put_back, address, kind, file)
+        found = await everything(address, kind)
+        table, versions, keys = (
+            found[table.name] for table in (kind.shape.table, kind.shape.versions, kind.shape.keys)
+        )
+        assert len(versions) == len(keys) + len(table) == sum(row.version for row in table)
+
+
+async def test_a_running_service_is_not_written_over(address: str, kind: Kind, tmp_path: Path) -> None:
+    """It would go on with what it knows of the old one. Its copy can be taken."""
+    await filled(address, kind)
+    file = tmp_path / "copy"
+    async with Database(address) as database:
+        documents = Documents(database, kind.shape)
+        await asyncio.to_thread(copied, address, kind, file)
+        late = await documents.add(kind.content(), "a")
+        with pytest.raises(CopyRefused, match="stop all"):
+            await asyncio.to_thread(put_back, address, kind, file)
+        assert await documents.get(late.key) == late
+    await asyncio.to_thread(put_back, address, kind, file)
+
+
+async def test_putting_back_that_fails_changes_nothing(
+    address: str, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one transaction, to the last row."""
+    await filled(address, kind)
+    before, file = await everything(address, kind), tmp_path / "copy"
+    await asyncio.to_thread(copied, address, kind, file)
+    for name, lines in _tables_of(file).items():
+        monkeypatch.setattr("storage.backup.tables", partial(_fails_after, name, lines))
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.to_thread(put_back, address, kind, file)
+        assert await everything(address, kind) == before
+
+
+def _tables_of(file: Path) -> dict[str, list[Any]]:
+    from storage.copies import tables
+
+    return {name: [columns, list(rows)] for name, columns, rows in tables(file)}
+
+
+def _fails_after(name: str, content: list[Any], _file: Path) -> Iterator[Any]:
+    columns, rows = content
+    yield name, columns, iter(rows)
+    raise ZeroDivisionError
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A database and its copy, which these tests only read."""
+    folder = tmp_path_factory.mktemp("copy")
+    address, file = f"sqlite:///{folder}/records.db", folder / "copy"
+    asyncio.run(filled(address, RECORDS))
+    copied(address, RECORDS, file)
+    return address, file
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_copy_that_was_cut_short_or_changed_is_refused_before_anything_is_touched(
+    copy: tuple[str, Path], tmp_path: Path, data: st.DataObject
+) -> None:
+    """A disk that failed, a transfer that ended early."""
+    whole, spoilt = copy[1].read_bytes(), tmp_path / "spoilt"
+    place = data.draw(st.integers(0, len(whole) - 1))
+    changed = bytes([data.draw(st.sampled_from([byte for byte in range(256) if byte != whole[place]]))])
+    last = place == len(whole) - 1  # the last newline may be missing or another space, which changes nothing
+    for bad in (whole[:place], whole[:place] + changed + whole[place + 1 :]):
+        spoilt.write_bytes(bad)
+        if not last:
+            with pytest.raises(CopyRefused):
+                checked(spoilt)
+    assert checked(copy[1]).service == "records"
+
+
+def test_a_copy_of_another_service_is_refused(copy: tuple[str, Path], sqlite_address: str) -> None:
+    """Two files in one folder are soon exchanged."""
+    with pytest.raises(CopyRefused, match="a copy of records, not of prescriptions"):
+        put_back(sqlite_address, PRESCRIPTIONS, copy[1])
+
+
+def test_a_copy_of_another_schema_is_refused_with_its_remedy(
+    copy: tuple[str, Path], sqlite_address: str, tmp_path: Path
+) -> None:
+    """Its columns are not these."""
+    older = tmp_path / "older"
+    shutil.copytree(RECORDS.migrations, older)
+    newest = max((older / "versions").glob("r*.py"))
+    newest.unlink()
+    with pytest.raises(CopyRefused, match=r"of schema 0002 .* 0001: put it back with version 1\.2\.3"):
+        restore(sqlite_address, RECORDS.shape.table.metadata, older, copy[1], "records")
+
+
+async def test_a_database_that_was_not_brought_up_to_date_is_not_copied(sqlite_address: str, tmp_path: Path) -> None:
+    """The copy would say that it is of a schema that it is not of."""
+    await migrated(sqlite_address, RECORDS)
+    async with Database(sqlite_address) as database:
+        old = text("UPDATE alembic_version SET version_num = '0001'")
+        await database.write(partial(AsyncConnection.execute, statement=old))
+    with pytest.raises(CopyRefused, match="start the service once"):
+        await asyncio.to_thread(copied, sqlite_address, RECORDS, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_copy_never_replaces_a_file_and_a_failed_one_leaves_none(copy: tuple[str, Path], tmp_path: Path) -> None:
+    """The copy of yesterday may be the only good one."""
+    with pytest.raises(CopyRefused, match="is there already"):
+        copied(copy[0], RECORDS, copy[1])
+    gone = copy[0].replace("records.db", "nothing.db")
+    with pytest.raises(Exception, match="cannot be used"):
+        copied(gone, RECORDS, tmp_path / "copy")
+    assert list(tmp_path.iterdir()) == []
+
+
+@ON_SQLITE
+async def test_a_service_that_starts_while_a_copy_is_put_back_waits_or_is_told(address: str) -> None:
+    """A supervisor starts what has ended."""
+    await migrated(address, RECORDS)
+    place = place_of(address)
+    with alone(place, 1), stopped(place):
+        with pytest.raises(MigrationFailed, match="another process"):
+            await migrated(address, RECORDS, 0.1)
+        with pytest.raises(CopyRefused, match="being put back"):
+            async with Database(address):
+                pass
+    async with Database(address):
+        pass
