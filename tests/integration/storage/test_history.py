@@ -75,6 +75,7 @@ async def test_the_pages_of_a_history_show_each_version_once_while_others_write(
     await documents.replace(key, lambda content: content, "a")
     seen, cursor = list(first.items), first.next_cursor
     while cursor:
+        assert len(seen) <= 8
         page = await documents.history(key, 7, limit, cursor)
         seen, cursor = [*seen, *page.items], page.next_cursor
     assert [one.version for one in seen] == list(range(8, 0, -1))

@@ -44,7 +44,12 @@ async def test_a_server_that_was_started_anew_is_used_at_once(frail: MariaDB, mo
             await documents.add(RECORDS.content(), "a")
         await asyncio.to_thread(frail.start)
         await asyncio.gather(*(documents.add(RECORDS.content(), "b") for _ in range(8)))
-        assert len((await documents.page(7, 50, "")).items) == 16
+        frail.kill()
+        await asyncio.to_thread(frail.start)  # this time unseen: every connection in both pools is stale
+        await asyncio.gather(
+            *(documents.get(1) for _ in range(4)), *(documents.add(RECORDS.content(), "c") for _ in range(8))
+        )
+        assert len((await documents.page(7, 50, "")).items) == 24
 
 
 async def test_a_server_that_stops_answering_is_told_in_time_and_taken_back(frail: MariaDB, mortal: str) -> None:
