@@ -93,9 +93,17 @@ def mariadb() -> Iterator[MariaDB]:
         cannot_run("every data test on MariaDB", REMEDY)
     with tempfile.TemporaryDirectory(prefix="mariadb-") as made:  # a short path: a socket's has 108 bytes
         folder = Path(made)
-        how = ["--auth-root-authentication-method=normal", "--skip-test-db", *_who(), *SMALL]
+        (folder / "tmp").mkdir()  # servers that share one take each other's temporary tables away
+        how = [
+            f"--tmpdir={folder / 'tmp'}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            *_who(),
+            *SMALL,
+        ]
         command = [install, "--no-defaults", f"--datadir={folder / 'data'}", *how]
-        subprocess.run(command, check=True, capture_output=True)
+        made_it = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert made_it.returncode == 0, made_it.stdout + made_it.stderr
         port = free_port()
         server = MariaDB(folder, port, _started(folder, port))
         try:
@@ -112,6 +120,7 @@ def _who() -> list[str]:
 def _started(folder: Path, port: int) -> subprocess.Popen[bytes]:
     program = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", ""), SBIN]))
     where = [f"--datadir={folder / 'data'}", f"--socket={folder / 's'}", f"--port={port}", "--bind-address=127.0.0.1"]
+    where.append(f"--tmpdir={folder / 'tmp'}")
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen([str(program), "--no-defaults", *where, *_who(), *SMALL], stdout=log, stderr=log)
     ends = time.monotonic() + 60
