@@ -1,10 +1,14 @@
 """What a fault scenario reports, whoever asks for it: `make faults` in full size, the tests at a tenth."""
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+
+EVERY = 5.0  # seconds between two lines of progress
 
 Tell = Callable[[str], None]
 """Prints progress, a line at a time."""
@@ -46,6 +50,22 @@ class Scenario:
     def rng(self, name: str) -> Random:
         """Draws that the seed and a name repeat."""
         return Random(f"{self.seed} {name}")
+
+
+@asynccontextmanager
+async def telling(scenario: Scenario, line: Callable[[], str]) -> AsyncIterator[None]:
+    """Tells how far it is, now and then, while the block lasts."""
+
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            scenario.tell(line())
+
+    task = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def seed() -> int:
