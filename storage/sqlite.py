@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import aiosqlite
 from sqlalchemy import URL, event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -48,10 +49,29 @@ def _engine(file: Path, *, connections: int, begin: str, pragmas: tuple[str, ...
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,  # the text of a failed statement must not hold what a client sent
-        connect_args={"timeout": READER_WAITS_MS / 1000},  # until the pragmas are set
+        connect_args={
+            "timeout": READER_WAITS_MS / 1000,  # until the pragmas are set
+            "async_creator_fn": _connected,
+        },
     )
     _speak_sqlite(engine, begin, pragmas)
     return engine
+
+
+async def _connected(*place: Any, **options: Any) -> aiosqlite.Connection:
+    """A connection, or an error and no thread any more.
+
+    After a failed connect aiosqlite's thread tells the loop of its own end, and nobody awaits that: the loop may have
+    been closed by then.
+    """
+    connection = aiosqlite.connect(*place, **options)
+    thread = connection._thread  # noqa: SLF001  # as SQLAlchemy does it
+    thread.daemon = True  # a connection that nobody closed keeps no process from ending
+    try:
+        return await connection
+    except BaseException:
+        thread.join()  # it has nothing left to do but to end
+        raise
 
 
 def _url(file: Path) -> URL:
