@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from mesh.errors import Violation
+from mesh.errors import OUTCOME_UNKNOWN, Violation
 from mesh.server import StatusError
 from mesh.status import Status
 from storage import errors
+from storage.failures import FULL
 
 Telling = Callable[[str, Any], StatusError]
 
@@ -55,11 +56,13 @@ def _exhausted(noun: str, _error: errors.IdsExhausted) -> StatusError:
 
 
 def _unavailable(_noun: str, error: errors.Unavailable) -> StatusError:
-    return StatusError(Status.UNAVAILABLE, str(error), code=error.code)
+    # A full disk is not the service's ill health: it reads as before, and no breaker may keep readers away from it.
+    status = Status.RESOURCE_EXHAUSTED if error.code == FULL else Status.UNAVAILABLE
+    return StatusError(status, str(error), code=error.code)
 
 
 def _unknown(_noun: str, error: errors.OutcomeUnknown) -> StatusError:
-    return StatusError(Status.UNAVAILABLE, str(error), code="OUTCOME_UNKNOWN")
+    return StatusError(Status.UNAVAILABLE, str(error), code=OUTCOME_UNKNOWN)
 
 
 TABLE: Mapping[type[errors.StorageError], Telling] = {

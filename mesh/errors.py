@@ -11,6 +11,8 @@ from typing import NamedTuple
 from mesh.status import Status
 
 NO_INFO: Mapping[str, str] = MappingProxyType({})
+OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+"""ErrorInfo.reason of a far side that cannot tell whether it did what it was asked for."""
 
 
 class Unreadable(Exception):
@@ -22,7 +24,8 @@ class MeshError(Exception):
 
     Attributes:
         reason: short, in snake_case, for events, metrics and `Proxy-Status`.
-        maybe_done: true once any attempt of the call was lost or timed out: the far side may have acted.
+        maybe_done: true once any attempt of the call was lost, timed out, or was answered with OUTCOME_UNKNOWN:
+            the far side may have acted.
         endpoint: the address that the last attempt went to, "" where there was none.
     """
 
@@ -115,7 +118,7 @@ class RemoteError(MeshError):
         info: Mapping[str, str] = NO_INFO,
         violations: tuple[Violation, ...] = (),
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, maybe_done=code == OUTCOME_UNKNOWN)
         self.status = status
         self.message = message
         self.code = code

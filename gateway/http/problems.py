@@ -13,6 +13,7 @@ import orjson
 from gateway.http.exchange import Exchange
 from gateway.http.links import location
 from mesh.errors import (
+    OUTCOME_UNKNOWN,
     CircuitOpen,
     DeadlineExceeded,
     Lost,
@@ -75,6 +76,12 @@ HEADERS_TOO_LARGE = Kind(431, "headers-too-large", "The headers are too large", 
 INTERNAL = Kind(500, "internal", "Something went wrong here", "It was noted under the request_id.")
 UNIMPLEMENTED = Kind(501, "unimplemented", "The service cannot do this yet", "It may be older than the gateway.")
 UNAVAILABLE = Kind(503, "unavailable", "The service cannot be reached now", "Nothing was done; repeat it later.")
+NO_ROOM = Kind(
+    503,
+    "no-room",
+    "There is no room to store it",
+    "Nothing was stored; reading goes on. Have room made on the disk of the service's database, then repeat it.",
+)
 OVERLOADED = Kind(503, "overloaded", "There is too much to do just now", "Nothing was done; repeat it later.")
 LATE = Kind(504, "timeout", "No answer came in time", "Repeat it, with more time if need be.")
 UNKNOWN_OUTCOME = Kind(
@@ -88,11 +95,12 @@ BY_CODE: Mapping[tuple[Status, str], Kind] = {
     (Status.NOT_FOUND, "DELETED"): DELETED,
     (Status.ABORTED, "VERSION_MISMATCH"): CHANGED,
     (Status.RESOURCE_EXHAUSTED, "TOO_LARGE"): TOO_LARGE,
+    (Status.RESOURCE_EXHAUSTED, "DATABASE_FULL"): NO_ROOM,
     (Status.FAILED_PRECONDITION, "KEY_REUSED"): KEY_REUSED,
     (Status.FAILED_PRECONDITION, "ILLEGAL_STEP"): ILLEGAL_STEP,
     (Status.FAILED_PRECONDITION, "IF_MATCH_REQUIRED"): MATCH_NEEDED,
     (Status.UNAVAILABLE, "OVERLOADED"): OVERLOADED,
-    (Status.UNAVAILABLE, "OUTCOME_UNKNOWN"): UNKNOWN_OUTCOME,
+    (Status.UNAVAILABLE, OUTCOME_UNKNOWN): UNKNOWN_OUTCOME,
 }
 """An answer that gives google.rpc.ErrorInfo.reason. One that is not named here goes by its status."""
 

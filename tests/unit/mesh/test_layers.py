@@ -8,7 +8,16 @@ import pytest
 
 from mesh.call import Call, Handler, Level, Reply, stack
 from mesh.decide.circuit import Circuit
-from mesh.errors import CircuitOpen, DeadlineExceeded, Lost, MeshError, NoEndpoint, RemoteError, Unreachable
+from mesh.errors import (
+    OUTCOME_UNKNOWN,
+    CircuitOpen,
+    DeadlineExceeded,
+    Lost,
+    MeshError,
+    NoEndpoint,
+    RemoteError,
+    Unreachable,
+)
 from mesh.events import AttemptEnded, AttemptStarted, BreakerChanged, Chosen, NobodyToAsk, NotRetried, Retried
 from mesh.layers.attempt import attempt
 from mesh.layers.balance import balance
@@ -128,6 +137,15 @@ class TestRetry:
         assert caught.value.maybe_done, "an earlier attempt may have been done"
         assert len(inner.calls) == 3
         assert [event.reason for event in events.of(NotRetried)] == ["attempts_spent"]
+
+    async def test_an_attempt_that_the_far_side_cannot_tell_the_outcome_of_is_remembered_too(self) -> None:
+        """The database died during COMMIT; that the next attempt found it away does not say that nothing was done."""
+        unknown = RemoteError(Status.UNAVAILABLE, "no answer to COMMIT", code=OUTCOME_UNKNOWN)
+        away = RemoteError(Status.UNAVAILABLE, "away", code="DATABASE_DOWN")
+        handler, clock, _ = self.retried(Scripted(unknown, away, away))
+        with pytest.raises(RemoteError, match="away") as caught:
+            await finished(clock, handler, a_call(deadline=clock.now() + 2))
+        assert caught.value.maybe_done
 
     async def test_it_does_not_pause_past_the_deadline(self) -> None:
         """A caller that gets its answer after its deadline gets none."""
