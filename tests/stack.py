@@ -73,6 +73,7 @@ class Stack:
         replicas: processes of each service.
         gateways: how many.
         settings: environment variables for all of them, such as an OTLP endpoint.
+        databases: addresses by service, "records" and "prescriptions"; SQLite files in `folder` when not given.
 
     Attributes:
         url: of the first gateway, "http://127.0.0.1:…"; `urls` of them all.
@@ -81,7 +82,13 @@ class Stack:
     """
 
     def __init__(
-        self, folder: Path, *, replicas: int = 1, gateways: int = 1, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        replicas: int = 1,
+        gateways: int = 1,
+        settings: Mapping[str, str] | None = None,
+        databases: Mapping[str, str] | None = None,
     ) -> None:
         self._folder, self._settings, self._exits = folder, dict(settings or {}), ExitStack()
         self._replicas = replicas
@@ -95,9 +102,9 @@ class Stack:
         self._pipe = reading
         self.processes: dict[str, Process] = {}
         self._add("registry", "registry", {"CAREMESH_PORT": str(registry)})
+        files = {name: f"sqlite:///{folder / name}.db" for name in ("records", "prescriptions")}
         for number in range(1, replicas + 1):
-            for name in ("records", "prescriptions"):
-                database = f"sqlite:///{folder / name}.db"
+            for name, database in {**files, **(databases or {})}.items():
                 self._add(f"{name}.{number}", name, {"CAREMESH_PORT": "0", "CAREMESH_DATABASE": database})
         for number, port in enumerate(ports, 1):
             self._add(f"gateway.{number}", "gateway", {"CAREMESH_PORT": str(port)})

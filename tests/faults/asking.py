@@ -110,6 +110,7 @@ class Log:
             id=answer.number(f"{write.collection[:-1]}_id") if ok else 0,
             version=answer.number("version") if ok else 0,
             answer=str(answer) if ok else "",
+            patient=write.patient,
         )
         self.operations.append(operation)
         return operation

@@ -31,6 +31,7 @@ class Operation:
         status: of the answer; 0 where there was none.
         id, version: what the answer says; 0 where it says nothing.
         answer: status, headers and body that a repeated call must get again.
+        patient: whose document it is.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Operation:
     id: int = 0
     version: int = 0
     answer: str = ""
+    patient: int = 0
 
     @property
     def place(self) -> Place:
@@ -167,7 +169,10 @@ class _Story:
                     yield self._told("one answer a key", "a repeated call got another answer", [first, operation])
 
     def _finding(self, name: str, operation: Operation, told: str) -> Finding:
-        return self._at(name, operation.place, f"{operation.kind} {operation.mark or operation.document} {told}")
+        sentence = f"{operation.kind} {operation.mark or operation.document} {told}"
+        if operation.place[1]:
+            return self._at(name, operation.place, sentence)
+        return self._told(name, sentence, self._by_mark[operation.collection, operation.mark])
 
     def _at(self, name: str, place: Place, told: str) -> Finding:
         versions = [f"stored: {version}" for version in self._histories.get(place, ())]

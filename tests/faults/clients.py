@@ -31,7 +31,11 @@ class Client:
     async def run(self, enough: int) -> None:
         """Until so many writes of all clients together were acknowledged."""
         while self._log.acknowledged < enough:
-            await self._until_known(self._next())
+            await self.write()
+
+    async def write(self) -> None:
+        """One write, drawn, sent until its outcome is known."""
+        await self._until_known(self._next())
 
     def _next(self) -> Write:
         self._marks += 1

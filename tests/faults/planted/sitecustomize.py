@@ -1,8 +1,8 @@
 """Kills real processes at seeded moments: Python imports a module of this name at its start when the path has it.
 
-CAREMESH_TEST_KILLS names a folder. Each process draws, from the seed and the count of its own deaths, the moment at
-which it dies and after how many writes; a line in the file `kills` there tells it. Where there is a file `stop`
-nobody dies any more.
+CAREMESH_TEST_KILLS names a folder. Each process takes the moments at which it can die in turn, and draws, from the
+seed and the count of its own deaths, after how many writes; a line in the file `kills` there tells it. Where there is
+a file `stop` nobody dies any more. CAREMESH_TEST_KILL_AT may name the only moment at which processes die.
 """
 
 import functools
@@ -27,7 +27,9 @@ class Doom:
         deaths = [line for line in self._read() if line.startswith(f"{name}\t")]
         self._migrated = sum(MIGRATING in line for line in deaths)
         rng = Random(f"{os.environ['CAREMESH_TEST_SEED']} {name} {len(deaths)}")
-        self.moment = rng.choice(MOMENTS.get(name.partition(".")[0], ("",)))
+        self._only = os.environ.get("CAREMESH_TEST_KILL_AT", "")
+        moments = [one for one in MOMENTS.get(name.partition(".")[0], ()) if self._only in {"", one}] or [""]
+        self.moment = moments[len(deaths) % len(moments)]
         every = int(os.environ["CAREMESH_TEST_KILL_EVERY"])
         self.left = rng.randint(every // 2, every + every // 2)
         self.statements = rng.randint(1, 8)
@@ -46,7 +48,7 @@ class Doom:
     def statement(self) -> None:
         """One statement of a migration is about to run."""
         self.statements -= 1
-        if self.statements <= 0 and self._migrated < MIGRATIONS_KILLED:
+        if self.statements <= 0 and self._migrated < MIGRATIONS_KILLED and self._only in {"", MIGRATING}:
             self._die(MIGRATING)
 
     def _die(self, moment: str) -> None:
