@@ -18,7 +18,7 @@ from gateway.examples import NEW_PRESCRIPTION, NEW_RECORD
 from tests.e2e.planted.sitecustomize import MARK, PLANTS
 from tests.fakes.collector import Collector
 from tests.fakes.waiting import wait_until
-from tests.upped import Up
+from tests.upped import HOUSE, Up
 
 pytestmark = pytest.mark.xdist_group("patient data")
 
@@ -29,6 +29,7 @@ SQL = {
 }
 # What goes off beside a request does not fail it.
 BESIDE = {"task", "callback", "thread", "finalizer", "listener"}
+PLANTED = Path(__file__).with_name("planted")
 
 
 class Watched:
@@ -86,7 +87,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def running(place: Path) -> Iterator[Watched]:
     booms = place / "booms"
     with Collector() as collector, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent / "planted"))
+        patch.setenv("PYTHONPATH", f"{PLANTED}:{HOUSE}")
         patch.setenv("CAREMESH_TEST_BOOMS", str(booms))
         patch.setenv("CAREMESH_LOG_LEVEL", "debug")
         patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)

@@ -7,16 +7,15 @@ that CAREMESH_TEST_BOOMS names, so that a test knows that it went off.
 
 import asyncio
 import functools
-import importlib.abc
-import importlib.machinery
 import inspect
 import os
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from tests.fakes.planting import plant_on_import
 
 MARK = "XMARKX"
 
@@ -123,25 +122,5 @@ def plant(module: ModuleType) -> None:
             setattr(owner, last, planted(layer, how, getattr(owner, last)))
 
 
-class Finder(importlib.abc.MetaPathFinder):
-    """Lets the usual finders work, and plants into what they load."""
-
-    def find_spec(
-        self, name: str, path: Any, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if name not in {module for module, _, _ in PLANTS.values()}:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec and spec.loader:
-            load = spec.loader.exec_module
-
-            def execute(module: ModuleType) -> None:
-                load(module)
-                plant(module)
-
-            vars(spec.loader)["exec_module"] = execute
-        return spec
-
-
 if "CAREMESH_TEST_BOOMS" in os.environ:
-    sys.meta_path.insert(0, Finder())
+    plant_on_import({name: plant for name, _, _ in PLANTS.values()})
