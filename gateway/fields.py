@@ -5,7 +5,7 @@ The services check the same again and are the authority; checking here answers s
 
 import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
@@ -49,6 +49,10 @@ def _day_or_empty(text: str) -> str:
     return text and _day(text)
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 def _undeleted(value: bool) -> bool:  # noqa: FBT001  # as pydantic calls it
     if value:
         raise ValueError("must be false; DELETE hides it")
@@ -56,6 +60,8 @@ def _undeleted(value: bool) -> bool:  # noqa: FBT001  # as pydantic calls it
 
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+# 0 stands for one that is not named, and is what nobody can name.
+PathId = Annotated[Id, Field(description="If present, the path's.", json_schema_extra=_without_default)]
 Count = Annotated[int, Field(ge=0, le=MAX_ID)]
 Line = Annotated[str, Field(pattern=LINE, max_length=TEXT_BYTES), AfterValidator(_fits)]
 Text = Annotated[str, Field(pattern=TEXT, max_length=TEXT_BYTES), AfterValidator(_fits)]
@@ -75,6 +81,6 @@ Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"}
 
 Category = Literal["medical-history", "diagnosis", "treatment-plan", "note"]
 NewStatus = Literal["draft", "active", "completed", "stopped"]
-SettableStatus = Literal["active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft"]
+NextStatus = Literal["", "active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft"]
 AnyStatus = Literal["active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft", "unknown"]
 """Source: FHIR R4 MedicationRequest.status."""

@@ -25,9 +25,10 @@ from gateway.fields import (
     Moment,
     Name,
     NewStatus,
+    NextStatus,
     OptionalDay,
+    PathId,
     Quantity,
-    SettableStatus,
     SourceId,
     Text,
     Undeleted,
@@ -72,7 +73,7 @@ class RecordReplacement(NewRecord):
 
     model_config = ConfigDict(json_schema_extra={"examples": [RECORD]})
 
-    record_id: Annotated[Id | None, Field(description="If present, the path's.")] = None
+    record_id: PathId = 0
     source_id: Annotated[SourceId, Field(description="If present, the stored one.")] = ""
     version: Ignored = None
     created_at: Ignored = None
@@ -171,9 +172,10 @@ class PrescriptionReplacement(PrescriptionFields):
 
     model_config = ConfigDict(json_schema_extra={"examples": [PRESCRIPTION]})
 
-    status: SettableStatus = "active"
+    status: Annotated[NextStatus, Field(description="Empty or absent: it stays as it is.")] = ""
+    written_on: Annotated[OptionalDay, Field(description="Empty or absent: it stays as it is.")] = ""
     source_id: Annotated[SourceId, Field(description="If present, the stored one.")] = ""
-    prescription_id: Annotated[Id | None, Field(description="If present, the path's.")] = None
+    prescription_id: PathId = 0
     version: Ignored = None
     created_at: Ignored = None
     updated_at: Ignored = None

@@ -90,7 +90,7 @@ class _Routes:
     def _check_same(self, asked: Asked) -> None:
         """A body may repeat the path's ids, not contradict them."""
         named = ((name, getattr(asked.body, name)) for name in asked.ids)
-        wrong = [name for name, number in named if number is not None and number != asked.ids[name]]
+        wrong = [name for name, number in named if number and number != asked.ids[name]]
         if wrong:
             raise invalid(*(FieldError(name, "must be the same as in the path") for name in wrong))
 

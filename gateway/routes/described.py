@@ -35,6 +35,7 @@ class Collection:
         match_required: a change is refused without If-Match.
         filters: of its lists.
         refusals: kinds of problem that a replacement may meet and others' do not.
+        kept: what a replacement that does not name it leaves as it is, as a half sentence.
     """
 
     noun: str
@@ -47,6 +48,7 @@ class Collection:
     match_required: bool
     filters: tuple[Query, ...] = ()
     refusals: tuple[Kind, ...] = ()
+    kept: str = ""
 
     @property
     def plural(self) -> str:
@@ -130,7 +132,7 @@ def replacement(of: Collection, name: str, ids: Mapping[str, str]) -> Operation:
         tag=of.title,
         summary=f"Replace a {of.noun}",
         description=(
-            "Replaces every field that a client writes. It never creates, and never changes the patient. "
+            f"Replaces every field that a client writes{of.kept}. It never creates, and never changes the patient. "
             "`version` in the body is ignored: `If-Match` says which version is meant."
         ),
         ids=ids,
@@ -148,7 +150,10 @@ def deletion(of: Collection, name: str, ids: Mapping[str, str]) -> Operation:
         name=name,
         tag=of.title,
         summary=f"Delete a {of.noun}",
-        description="Afterwards it is 410; its history stays. Repeated under its `Idempotency-Key` it is 204 again.",
+        description=(
+            "Afterwards it is 410; its history stays. Repeated under its `Idempotency-Key` it is 204 again. "
+            "The path with the patient and the one without make two requests: under the key of one the other is 422."
+        ),
         ids=ids,
         success=204,
         write=True,

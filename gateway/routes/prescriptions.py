@@ -27,5 +27,6 @@ def blueprint(client: Client, clock: Clock, *, match_required: bool = False) -> 
         client=client,
         match_required=match_required,
         refusals=(ILLEGAL_STEP,),
+        kept=", but leaves `status` and `written_on` as they are where it does not name them",
     )
     return routes_of(prescriptions, clock)

@@ -189,3 +189,33 @@ def test_a_status_takes_legal_steps_only_and_a_refusal_names_them(stack: Stack) 
     assert refused.json["legal_steps"] == ["entered-in-error"]
     assert "entered-in-error" in refused.json["detail"]
     assert ask(stack, "GET", place).json["status"] == "completed"
+
+
+@pytest.mark.parametrize("unnamed", [{}, {"status": ""}], ids=["absent", "empty"])
+def test_a_replacement_that_names_no_status_leaves_it(stack: Stack, unnamed: dict[str, Any]) -> None:
+    """To correct a name must not take up again what was on hold."""
+    place, _, thing = made(stack, "prescription")
+    assert ask(stack, "PUT", place, {**thing, "status": "on-hold"}).status == 200
+    body = {name: value for name, value in thing.items() if name not in ("status", "written_on")}
+    answer = ask(stack, "PUT", place, {**body, **unnamed, "patient_name": "Jana"})
+    told = {name: answer.json[name] for name in ("status", "written_on", "patient_name")}
+    assert told == {"status": "on-hold", "written_on": thing["written_on"], "patient_name": "Jana"}
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("value", [None, 0])
+def test_an_id_in_a_replacement_is_the_paths_or_absent(stack: Stack, noun: str, value: int | None) -> None:
+    """Null and 0 are no ids: a client that sends them has lost the one that it meant."""
+    place, _, thing = made(stack, noun)
+    for field in (f"{noun}_id", "patient_id"):
+        refused = ask(stack, "PUT", place, {**thing, field: value})
+        assert (refused.status, [one["field"] for one in refused.json["errors"]]) == (400, [field])
+    without = {name: value for name, value in thing.items() if name != f"{noun}_id"}
+    assert ask(stack, "PUT", place, without).status == 200
+
+
+def test_a_deletion_by_the_other_path_is_another_request(stack: Stack) -> None:
+    """As the document says: who repeats a request repeats its path."""
+    place, _, thing = made(stack, "record")
+    short, key = f"/records/{thing['record_id']}", {"Idempotency_Key": str(uuid4())}
+    assert [ask(stack, "DELETE", path, **key).status for path in (place, place, short)] == [204, 204, 422]

@@ -84,6 +84,14 @@ async def test_a_change_replaces_the_medications_as_a_whole(prescriptions: Clien
     assert asdict(await prescriptions.call("GetPrescription", asked())) == asdict(changed)
 
 
+async def test_a_change_that_names_no_status_leaves_it(prescriptions: Client) -> None:
+    """To correct a name must not take up again what was on hold."""
+    await prescriptions.call("PostPatientPrescription", a_prescription())
+    await prescriptions.call("PutPatientPrescription", a_prescription(prescription_id=1, status="on-hold"))
+    changed = await prescriptions.call("PutPatientPrescription", a_prescription(prescription_id=1))
+    assert (changed.version, changed.status) == (3, "on-hold")
+
+
 async def test_a_deleted_prescription_is_gone_and_says_that_it_was_there(prescriptions: Client) -> None:
     """410 for whoever held its link."""
     await prescriptions.call("PostPatientPrescription", a_prescription())
