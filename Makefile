@@ -1,6 +1,6 @@
 # `make help` lists what there is. Everything runs in .venv, which is built when first needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format protos lock settings clean
+.PHONY: help run test faults lint format protos lock clean
 BIN := .venv/bin
 
 help: ## this list
@@ -11,6 +11,9 @@ run: .venv/complete ## start the clinic on this machine (Ctrl-C stops it)
 
 test: lint ## all tests, after the linters
 	@$(BIN)/python -m pytest
+
+faults: .venv/complete ## every fault scenario in full size, an hour or two; NAMES="races pages", SEED=1, SHARE=1
+	@$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --share $(or $(SHARE),1) $(NAMES)
 
 lint: .venv/complete ## ruff and mypy
 	@$(BIN)/ruff check .
