@@ -52,6 +52,13 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
             limit = history_asked(KEY, key, patient_id, message.limit)
             return _page(await self._prescriptions.history(key, patient_id, limit, message.cursor, patience()))
 
+    async def get_deliveries(self, message: pb.PrescriptionRequest) -> pb.DeliveryPage:
+        key, patient_id = message.prescription_id, message.patient_id
+        with statuses.told():
+            limit = history_asked(KEY, key, patient_id, message.limit)
+            await self._prescriptions.history(key, patient_id, limit, "", patience())
+            return pb.DeliveryPage()
+
     async def post_patient_prescription(self, message: pb.Prescription) -> pb.Prescription:
         with statuses.told():
             content = created(_content(message), read_only(message, KEY), self._now().date().isoformat())

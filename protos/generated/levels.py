@@ -11,6 +11,7 @@ LEVELS: dict[str, str] = {
     "/caremesh.v1.PrescriptionManagementService/GetPatientPrescriptions": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PrescriptionManagementService/GetPrescription": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PrescriptionManagementService/GetPrescriptionHistory": "NO_SIDE_EFFECTS",
+    "/caremesh.v1.PrescriptionManagementService/GetDeliveries": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PrescriptionManagementService/PostPatientPrescription": "IDEMPOTENCY_UNKNOWN",
     "/caremesh.v1.PrescriptionManagementService/PutPatientPrescription": "IDEMPOTENCY_UNKNOWN",
     "/caremesh.v1.PrescriptionManagementService/DeletePatientPrescription": "IDEMPOTENCY_UNKNOWN",

@@ -90,6 +90,7 @@ async function ofPrescriptions() {
   await call("GetPatientPrescriptions", { patient_id: PATIENT, limit: 10 });
   await call("DeletePatientPrescription", one);
   await call("GetPrescriptionHistory", one);
+  await call("GetDeliveries", one);
   await call("CheckHealth", {});
   stub.close();
 }

@@ -79,6 +79,7 @@ def of_prescriptions(stub: Any) -> Told:
     call("GetPatientPrescriptions", prescriptions.PatientRequest(patient_id=PATIENT, limit=10))
     call("DeletePatientPrescription", one)
     call("GetPrescriptionHistory", one)
+    call("GetDeliveries", one)
     call("CheckHealth", Empty())
     return told
 

@@ -4,6 +4,8 @@
 # This file has been @generated
 
 __all__ = (
+    "Delivery",
+    "DeliveryPage",
     "HealthStatus",
     "Medication",
     "PatientRecord",
@@ -35,6 +37,85 @@ if TYPE_CHECKING:
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+@dataclass(eq=False, repr=False)
+class Delivery(betterproto2.Message):
+    """
+    One letter about one version of a prescription to one recipient, and what became of it.
+    """
+
+    delivery_id: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
+    """
+    never reused
+    """
+
+    prescription_id: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+
+    version: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    the version whose write made it
+    """
+
+    kind: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    new, revision, cancellation
+    """
+
+    state: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    waiting, sending, sent, failed, uncertain, withdrawn
+    """
+
+    attempts: "int" = betterproto2.field(6, betterproto2.TYPE_INT32)
+    """
+    how often it was taken in hand
+    """
+
+    next_attempt_at: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    RFC 3339, UTC, microseconds; absent when nothing is due
+    """
+
+    message_id: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    the letter's, the same in every attempt
+    """
+
+    last_error: "str" = betterproto2.field(9, betterproto2.TYPE_STRING)
+    """
+    where the last attempt ended and with which code; absent when it went well
+    """
+
+    replaces: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+    """
+    message_id of the letter that this one revises or cancels
+    """
+
+    created_at: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+
+    updated_at: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("caremesh.v1", "Delivery", Delivery)
+
+
+@dataclass(eq=False, repr=False)
+class DeliveryPage(betterproto2.Message):
+    items: "list[Delivery]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    the newest first
+    """
+
+    next_cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    empty on the last page
+    """
+
+
+default_message_pool.register_message("caremesh.v1", "DeliveryPage", DeliveryPage)
 
 
 @dataclass(eq=False, repr=False)
@@ -295,12 +376,12 @@ class PrescriptionRequest(betterproto2.Message):
 
     limit: "int" = betterproto2.field(11, betterproto2.TYPE_INT32)
     """
-    of a history: at most so many versions, 1…200; 0 means 50
+    of a history or deliveries: at most so many, 1…200; 0 means 50
     """
 
     cursor: "str" = betterproto2.field(12, betterproto2.TYPE_STRING)
     """
-    of a history: next_cursor of the page before
+    of a history or deliveries: next_cursor of the page before
     """
 
 
@@ -543,6 +624,27 @@ class PrescriptionManagementServiceStub(betterproto2_grpclib.ServiceStub):
             "/caremesh.v1.PrescriptionManagementService/GetPrescriptionHistory",
             message,
             PrescriptionPage,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def get_deliveries(
+        self,
+        message: "PrescriptionRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "DeliveryPage":
+        """
+        What became of a prescription's mail, of a deleted one's too. NOT_FOUND only if it never existed.
+        """
+
+        return await self._unary_unary(
+            "/caremesh.v1.PrescriptionManagementService/GetDeliveries",
+            message,
+            DeliveryPage,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
@@ -840,6 +942,13 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
 
+    async def get_deliveries(self, message: "PrescriptionRequest") -> "DeliveryPage":
+        """
+        What became of a prescription's mail, of a deleted one's too. NOT_FOUND only if it never existed.
+        """
+
+        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
+
     async def post_patient_prescription(
         self, message: "Prescription"
     ) -> "Prescription":
@@ -904,6 +1013,14 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
         response = await self.get_prescription_history(request)
         await stream.send_message(response)
 
+    async def __rpc_get_deliveries(
+        self, stream: "grpclib.server.Stream[PrescriptionRequest, DeliveryPage]"
+    ) -> None:
+        request = await stream.recv_message()
+        assert request is not None
+        response = await self.get_deliveries(request)
+        await stream.send_message(response)
+
     async def __rpc_post_patient_prescription(
         self, stream: "grpclib.server.Stream[Prescription, Prescription]"
     ) -> None:
@@ -956,6 +1073,12 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
                 grpclib.const.Cardinality.UNARY_UNARY,
                 PrescriptionRequest,
                 PrescriptionPage,
+            ),
+            "/caremesh.v1.PrescriptionManagementService/GetDeliveries": grpclib.const.Handler(
+                self.__rpc_get_deliveries,
+                grpclib.const.Cardinality.UNARY_UNARY,
+                PrescriptionRequest,
+                DeliveryPage,
             ),
             "/caremesh.v1.PrescriptionManagementService/PostPatientPrescription": grpclib.const.Handler(
                 self.__rpc_post_patient_prescription,
