@@ -12,6 +12,7 @@ DOWN = "DATABASE_DOWN"
 
 # https://www.sqlite.org/rescode.html; the lower byte of an extended code is the primary one.
 SQLITE = {
+    sqlite3.SQLITE_IOERR_SHMSIZE: FULL,  # the log's index, made by whoever is first to open the database
     sqlite3.SQLITE_BUSY: BUSY,
     sqlite3.SQLITE_LOCKED: BUSY,
     sqlite3.SQLITE_FULL: FULL,
@@ -44,7 +45,7 @@ def unavailable(code: str) -> Unavailable:
 def meaning(error: DBAPIError) -> StorageError | None:
     """What a driver's error tells the caller, or None where it is a fault of this program."""
     number = getattr(error.orig, "sqlite_errorcode", None)
-    code = _of_mysql(error) if number is None else SQLITE.get(number & 0xFF)
+    code = _of_mysql(error) if number is None else SQLITE.get(number, SQLITE.get(number & 0xFF))
     if code is None and error.connection_invalidated:
         code = DOWN
     return unavailable(code) if code else None

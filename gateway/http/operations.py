@@ -72,8 +72,8 @@ class Operation:
             found += [kinds.TIMEOUT, kinds.MEDIA]
         if self.upstream:
             found += [kinds.NOT_FOUND, kinds.DELETED, kinds.CONFLICT, kinds.RATE, kinds.UNIMPLEMENTED]
-            found += [kinds.UNAVAILABLE, *((kinds.UNKNOWN_OUTCOME, kinds.KEY_REUSED) if self.write else ())]
-            found += [kinds.LATE]
+            found += [kinds.UNAVAILABLE, kinds.LATE]
+            found += [kinds.NO_ROOM, kinds.UNKNOWN_OUTCOME, kinds.KEY_REUSED] if self.write else []
         if self.condition == conditions.MATCH:
             found += [kinds.CHANGED, kinds.MATCH_NEEDED]
         return tuple(sorted({*found, *self.failures}, key=lambda kind: (kind.status, kind.slug)))
