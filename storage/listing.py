@@ -22,6 +22,7 @@ class Listing:
         self._table = table
         self._key: Column[int] = table.c[key]
         self._day: Column[str] = table.c[day]
+        self._indexes = {tuple(index.columns.keys()): f"FORCE INDEX ({index.name})" for index in table.indexes}
 
     async def after(
         self,
@@ -35,16 +36,18 @@ class Listing:
         listed = [self._table.c.patient_id == patient_id, self._table.c.deleted_at.is_(None)]
         listed += [self._table.c[name] == value for name, value in only.items()]
         if position is None:
-            return await self._rows(connection, listed, most)
+            return await self._rows(connection, listed, only, most)
         # Two ranges of the index, since MySQL does not seek by (day, id) < (…, …).
         same_day = [*listed, self._day == position.day, self._key < position.key]
-        rows = list(await self._rows(connection, same_day, most))
+        rows = list(await self._rows(connection, same_day, only, most))
         if len(rows) < most:
-            rows += await self._rows(connection, [*listed, self._day < position.day], most - len(rows))
+            rows += await self._rows(connection, [*listed, self._day < position.day], only, most - len(rows))
         return rows
 
     async def _rows(
-        self, connection: AsyncConnection, listed: Sequence[ColumnElement[bool]], most: int
+        self, connection: AsyncConnection, listed: Sequence[ColumnElement[bool]], only: Mapping[str, str], most: int
     ) -> Sequence[Row[Any]]:
-        order = (self._day.desc(), self._key.desc())
-        return (await connection.execute(select(self._table).where(*listed).order_by(*order).limit(most))).all()
+        query = select(self._table).where(*listed).order_by(self._day.desc(), self._key.desc()).limit(most)
+        # Else MariaDB takes only the patient from the index, and passes over all rows before the position.
+        index = self._indexes["patient_id", "deleted_at", *sorted(only), self._day.name, self._key.name]
+        return (await connection.execute(query.with_hint(self._table, index, "mysql"))).all()
