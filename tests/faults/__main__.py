@@ -9,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.faults.report import Report, Scenario
 
 SCENARIOS = {
@@ -46,7 +48,12 @@ def _run(name: str, seed: int, share: float) -> bool:
     began = time.monotonic()
     print(f"{name}: seed {seed}, share {share:g}", flush=True)
     run = getattr(importlib.import_module(module), function)
-    report: Report = run(Scenario(folder, seed, share, lambda line: print(f"  {line}", flush=True)))
+    try:
+        report: Report = run(Scenario(folder, seed, share, lambda line: print(f"  {line}", flush=True)))
+    except (pytest.skip.Exception, pytest.fail.Exception) as why:
+        print(f"  {why}")
+        shutil.rmtree(folder)
+        return False
     for figure, value in report.figures.items():
         print(f"  {figure}: {value:,}" if isinstance(value, int) else f"  {figure}: {value}")
     for told in report.broken[:3]:
