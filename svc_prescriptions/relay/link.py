@@ -1,5 +1,6 @@
 """A link to the relay: one connection for several letters, and what became of each of them."""
 
+import asyncio
 import ssl
 from contextlib import suppress
 from email.message import EmailMessage
@@ -65,13 +66,14 @@ class Link:
 
         Args:
             recipient: the mailbox.
-            message: ends up as it is; its policy says whether its headers are UTF-8.
+            message: arrives as it is.
             handing_over: awaited once the relay has all but the final dot, without which a letter does not count.
 
         Raises:
             MailboxError: the recipient is no mailbox.
         """
-        parcel = parcelled(self._relay.sender, transmitted(recipient), message)
+        # In a thread: of a large letter it takes a second.
+        parcel = await asyncio.to_thread(parcelled, self._relay.sender, transmitted(recipient), message)
         try:
             session = await self._ready()
         except Lost as lost:
