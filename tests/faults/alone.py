@@ -1,6 +1,7 @@
 """One service as a real process with nobody before it, and writers that call it directly."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ def service(name: str, folder: Path, settings: Mapping[str, str] | None = None) 
     """The service "records" or "prescriptions" on an SQLite file in a folder, and its address.
 
     Raises:
-        TimeoutError: it does not listen; the text is what it logged.
+        ChildProcessError: it has ended instead; the text is what it logged.
     """
     folder.mkdir(parents=True)
     port, reading, writing = free_port(), *os.pipe()
@@ -39,15 +40,15 @@ def service(name: str, folder: Path, settings: Mapping[str, str] | None = None) 
     process = Process(name, PACKAGES[name], told | dict(settings or {}), folder / f"{name}.log", reading)
     try:
         process.start()
-        try:
-            wait_until(lambda: _listens(port), START)
-        except TimeoutError:
-            raise TimeoutError(process.told) from None
+        assert process.running
+        ended = process.running.poll
+        wait_until(lambda: _listens(port) or ended() is not None, START)
+        if ended() is not None:
+            raise ChildProcessError(process.told)
         yield process, f"127.0.0.1:{port}"
     finally:
         if process.running:
-            process.running.kill()
-            process.running.wait(10)
+            process.send(signal.SIGKILL)
         os.close(writing)
         os.close(reading)
 

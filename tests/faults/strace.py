@@ -19,8 +19,8 @@ WRITES = ("write", "writev", "sendto", "sendmsg", "pwrite64", "pwritev")
 SYNCS = ("fsync", "fdatasync")
 LONGEST = 8192  # bytes shown of what is read or written; more than a page of the database, or a batch of answers
 
-BEGUN = re.compile(r"(\d+) (\w+)\(\d+<((?:\\x[0-9a-f]{2})+)>(.*)")
-GONE_ON = re.compile(r"(\d+) <\.\.\. (\w+) resumed>(.*)")
+BEGUN = re.compile(r"(\d+) +(\w+)\(\d+<((?:\\x[0-9a-f]{2})+)>(.*)")
+GONE_ON = re.compile(r"(\d+) +<\.\.\. (\w+) resumed>(.*)")
 TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
 RESULT = re.compile(r".* = (-?\d+)")
 UNFINISHED = "<unfinished ...>"

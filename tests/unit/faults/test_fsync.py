@@ -15,7 +15,7 @@ def shown(data: bytes) -> str:
 
 def begun(name: str, file: str, data: bytes = b"", *, thread: int = 1) -> str:
     moved = f', "{shown(data)}", {len(data)}' if data else ""
-    return f"{thread} {name}(5<{shown(file.encode())}>{moved}"
+    return f"{thread:<5} {name}(5<{shown(file.encode())}>{moved}"
 
 
 def whole(name: str, file: str, data: bytes = b"", *, thread: int = 1, result: int | None = None) -> str:
@@ -36,7 +36,7 @@ def answered(stream: int) -> str:
 
 
 WRITTEN, SYNCED = whole("pwrite64", LOG, PAGE, thread=2), whole("fdatasync", LOG, thread=2)
-SYNC_BEGUN, SYNC_ENDED = f"{begun('fdatasync', LOG, thread=2)} <unfinished ...>", "2 <... fdatasync resumed>) = 0"
+SYNC_BEGUN, SYNC_ENDED = f"{begun('fdatasync', LOG, thread=2)} <unfinished ...>", "2     <... fdatasync resumed>) = 0"
 SOUND = [asked(1), WRITTEN, SYNCED, answered(1), asked(3), WRITTEN, SYNCED, answered(3)]
 
 
