@@ -7,6 +7,7 @@ import pytest
 from tests.faults.defects import DEFECTS, found
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_planted_defect_is_found_by_its_check_and_without_it_nothing_is(name: str, tmp_path: Path) -> None:
     """A check that cannot fail keeps nobody from losing a write; one that cries wolf is switched off."""
