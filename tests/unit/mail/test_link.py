@@ -1,16 +1,18 @@
 """What becomes of a letter, whatever the relay does; against a real SMTP server that fails where it is told to."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from svc_prescriptions.relay import Link, Outcome, Patience, Relay, Result, relay_address
 from tests.fakes.certificate import certificate
-from tests.fakes.relay import FakeRelay, Fault, How, Planned, Point, Taken
+from tests.fakes.relay import Drawn, FakeRelay, Fault, How, Planned, Point, Taken
 from tests.fakes.waiting import until
 
 SENDER, PHARMACY = "clinic@example.org", "pharmacy@example.org"
@@ -397,3 +399,23 @@ async def test_tls_that_is_offered_is_taken_whoever_offers_it_and_may_be_left(tm
         async with FakeRelay(tls=mine.server) as server, relay(server, "", options).link() as link:
             assert (await send(link)).outcome is Outcome.SENT
         assert ("STARTTLS" in server.commands) is taken
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_is_told_of_a_letter_is_true_whatever_goes_wrong(seed: int) -> None:
+    """Sent: the relay has it. Refused, later, away: it does not. Else nobody knows, and it is told so."""
+    server, told = FakeRelay(Drawn(Random(seed), per=15)), Counter[Outcome]()
+    async with linked(server, Patience(connect=0.5, command=0.5, data=0.5, content=0.5, end=0.5, leave=0.5)) as link:
+        for number in range(150):
+            message = letter()
+            message.replace_header("Message-ID", f"<{number}@example.org>")
+            before = len(server.taken)
+            outcome = (await send(link, message)).outcome
+            stored = [taken.message_id for taken in server.taken[before:]]
+            told[outcome] += 1
+            if outcome is Outcome.SENT:
+                assert stored == [f"<{number}@example.org>"]
+            elif outcome is not Outcome.UNCERTAIN:
+                assert stored == []
+    assert set(told) == set(Outcome)
+    assert told[Outcome.SENT] > 50
