@@ -51,6 +51,11 @@ class Link:
         self._relay = relay
         self._session: Session | None = None
 
+    @property
+    def alive(self) -> bool:
+        """Whether there is a connection."""
+        return self._session is not None and self._session.alive
+
     async def __aenter__(self) -> Self:
         return self
 
