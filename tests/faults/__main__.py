@@ -25,6 +25,8 @@ SCENARIOS = {
     "cancelled-sqlite": "tests.faults.cancelled:on_sqlite",
     "cancelled-mariadb": "tests.faults.cancelled:on_mariadb",
     "disk-full": "tests.faults.disk:run",
+    "mail": "tests.faults.mail:run",
+    "hostile": "tests.faults.hostile:run",
 }
 
 

@@ -61,6 +61,12 @@ class RelayProcess:
             self._running = None
             self.happened.update(json.loads(told))
 
+    @property
+    def count(self) -> int:
+        """How many letters were ever stored."""
+        file = self.folder / "letters.jsonl"
+        return file.read_bytes().count(b"\n") if file.exists() else 0
+
     def letters(self) -> Sequence[Taken]:
         """All letters that were ever stored, in their order."""
         file = self.folder / "letters.jsonl"
