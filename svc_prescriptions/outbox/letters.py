@@ -1,5 +1,6 @@
 """From a delivery to the mail that it is: what a letter says stands in the versions of its prescription."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from email.message import EmailMessage
@@ -44,7 +45,9 @@ class Letters:
             return {row.version: SHAPE.document(row) for row in rows}
 
         versions = await self._database.read(work)
-        return render(letter(one, versions[one.about], versions[one.version]), self._sender, self._now())
+        said = letter(one, versions[one.about], versions[one.version])
+        # In a thread: some 10 ms, and a second for a prescription of a megabyte.
+        return await asyncio.to_thread(render, said, self._sender, self._now())
 
 
 def letter(one: Delivery, about: Prescription, made_by: Prescription) -> Letter:
