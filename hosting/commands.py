@@ -42,7 +42,8 @@ def store(hosted: Hosted, settings: ServiceSettings) -> "Store":
     """The service's database, to be copied or filled."""
     from storage.backup import Store
 
-    return Store(hosted.name, settings.database, hosted.shape.table.metadata, hosted.migrations)
+    mend = partial(hosted.mend, settings=settings) if hosted.mend else None
+    return Store(hosted.name, settings.database, hosted.shape.table.metadata, hosted.migrations, mend)
 
 
 def _migrate(hosted: Hosted, settings: ServiceSettings) -> str:

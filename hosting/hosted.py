@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hosting.settings import ServiceSettings
 from mesh.call import Service
@@ -16,6 +18,12 @@ from storage.shape import Shape
 
 Beside = Callable[[asyncio.Event], Awaitable[None]]
 """Works beside a service until the event is set, and ends within a second then."""
+
+
+class Mend(Protocol):
+    """Changes what is in a database, within a transaction."""
+
+    async def __call__(self, connection: AsyncConnection, settings: Any) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Hosted:
         migrations: the folder of its migrations.
         shape: how its documents lie in their tables.
         build: makes the service.
+        mend: changes what a copy has put into its database as far as it may not be true any more.
         command: what arguments ask for that only this service does; None where they ask for nothing that there is.
         usage: of those arguments, in a line.
     """
@@ -62,6 +71,7 @@ class Hosted:
     migrations: Path
     shape: Shape[Any]
     build: Callable[[Ground], Built]
+    mend: Mend | None = None
     command: "Callable[[Sequence[str]], Command | None]" = lambda _: None
     usage: str = ""
 

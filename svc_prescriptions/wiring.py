@@ -7,15 +7,19 @@ from pathlib import Path
 from random import SystemRandom
 from uuid import uuid4
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from hosting.hosted import Beside, Built, Ground, Hosted
 from mesh.clock import SystemClock
 from mesh.decide.circuit import Circuit
 from mesh.layers.breaker import Breaker
 from storage.documents import Documents
+from storage.shape import utc_now
+from svc_prescriptions.commands import USAGE, command
 from svc_prescriptions.mailbox import sender_of
 from svc_prescriptions.outbox.attempt import Attempts
 from svc_prescriptions.outbox.box import Outbox
-from svc_prescriptions.outbox.claims import Claims
+from svc_prescriptions.outbox.claims import Claims, doubt_unsent
 from svc_prescriptions.outbox.deliveries import Deliveries
 from svc_prescriptions.outbox.letters import Letters
 from svc_prescriptions.outbox.outcomes import Rules
@@ -58,5 +62,11 @@ def rules_of(settings: PrescriptionsSettings) -> Rules:
     return Rules(timedelta(hours=settings.mail_give_up_hours), timedelta(minutes=minutes) if minutes else None)
 
 
+async def _mend(connection: AsyncConnection, settings: PrescriptionsSettings) -> None:
+    await doubt_unsent(connection, utc_now(), rules_of(settings))
+
+
 def hosted() -> Hosted:
-    return Hosted("prescriptions", "svc_prescriptions", PrescriptionsSettings, MIGRATIONS, SHAPE, build)
+    return Hosted(
+        "prescriptions", "svc_prescriptions", PrescriptionsSettings, MIGRATIONS, SHAPE, build, _mend, command, USAGE
+    )

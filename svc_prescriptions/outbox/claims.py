@@ -16,7 +16,7 @@ from storage.database import Database
 from storage.shape import utc_now
 from svc_prescriptions.outbox.delivery import Delivery, State
 from svc_prescriptions.outbox.intents import review, superseded
-from svc_prescriptions.outbox.outcomes import Rules, given_back, lapsed, settled
+from svc_prescriptions.outbox.outcomes import Rules, doubted, given_back, lapsed, settled
 from svc_prescriptions.outbox.rows import WITH_RECIPIENT, changes, delivery, held_of, present_of, save
 from svc_prescriptions.relay.result import Outcome, Result
 from svc_prescriptions.tables import deliveries
@@ -180,6 +180,13 @@ class Claims:
             return (await connection.execute(statement)).rowcount == 1
 
         return await self._database.write(work)
+
+
+async def doubt_unsent(connection: AsyncConnection, now: datetime, rules: Rules) -> None:
+    """After a copy was put back: what had not been sent when it was taken may have been sent since."""
+    unsent = WITH_RECIPIENT.where(C.state.in_([State.WAITING, State.SENDING]))
+    for one in [delivery(row) for row in (await connection.execute(unsent)).all()]:
+        await save(connection, doubted(one, "copy put back", now, rules), now)
 
 
 def lease_ended(one: Delivery, now: datetime) -> bool:
