@@ -72,18 +72,32 @@ async def test_several_letters_travel_over_one_connection() -> None:
     assert [command for command in server.commands if command == "RSET"] == ["RSET"] * 2
 
 
-@pytest.mark.parametrize("point", BEFORE)
-@pytest.mark.parametrize(("answer", "outcome"), [("451 4.3.0 x", Outcome.LATER), ("550 5.1.1 x", Outcome.REFUSED)])
+@pytest.mark.parametrize(
+    ("point", "answer", "outcome"),
+    [
+        *((point, "451 4.3.0 x", Outcome.LATER) for point in BEFORE),
+        (Point.RCPT, "550 5.1.1 x", Outcome.REFUSED),
+        (Point.DATA, "554 5.5.1 x", Outcome.REFUSED),
+    ],
+)
 async def test_a_refusal_tells_its_phase_and_code_and_the_connection_takes_the_next_letter(
     point: Point, answer: str, outcome: Outcome
 ) -> None:
     """4xx is another time, 5xx is never; neither is the next letter's fault. The relay's words stay out of it."""
-    if point is Point.MAIL and outcome is Outcome.REFUSED:
-        outcome = Outcome.RELAY_AWAY  # it is the sender that is refused: no letter would fare better
     async with linked(server := FakeRelay(Planned(Fault(point, How.ANSWER, answer)))) as link:
         assert await send(link) == Result(outcome, f"{point} {answer[:9]}")
+        assert link.alive
         assert (await send(link)).outcome is Outcome.SENT
     assert (server.connections, len(server.taken)) == (1, 1)
+
+
+async def test_a_sender_that_is_refused_is_the_relays_matter_and_no_letters() -> None:
+    """It is the same one for all letters: were it theirs, a wrong word in the settings would kill them all."""
+    async with linked(server := FakeRelay(Planned(Fault(Point.MAIL, How.ANSWER, "550 5.7.1 x")))) as link:
+        assert await send(link) == Result(Outcome.RELAY_AWAY, "MAIL 550 5.7.1")
+        assert not link.alive
+        assert (await send(link)).outcome is Outcome.SENT
+    assert (server.connections, len(server.taken)) == (2, 1)
 
 
 @pytest.mark.parametrize(("answer", "outcome"), [("452 4.3.1 x", Outcome.LATER), ("554 5.7.1 x", Outcome.REFUSED)])
