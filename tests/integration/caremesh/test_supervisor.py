@@ -74,7 +74,7 @@ def held_by(pid: int | None) -> list[Path]:
     return [link.resolve() for link in held.iterdir()]
 
 
-ALL = {"registry": "plain", "mail-sink": "plain", "records": "plain", "gateway": "plain"}
+ALL = {"registry": "plain", "records": "plain", "gateway": "plain", "mail-sink": "plain"}
 
 
 async def test_a_process_that_is_killed_is_started_again_and_it_is_said(tmp_path: Path) -> None:
