@@ -26,6 +26,8 @@ SCENARIOS = {
     "cancelled-mariadb": "tests.faults.cancelled:on_mariadb",
     "disk-full": "tests.faults.disk:run",
     "mail": "tests.faults.mail:run",
+    "mail-defects": "tests.faults.mail_defects:run",
+    "relay-away": "tests.faults.relay_away:run",
     "hostile": "tests.faults.hostile:run",
 }
 
