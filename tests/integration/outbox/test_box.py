@@ -2,6 +2,7 @@
 
 import pytest
 
+from observability.tracing import Tracing
 from storage.errors import KeyReused
 from storage.keys import Answered, Once
 from svc_prescriptions.domain import Medication, Prescription
@@ -105,3 +106,12 @@ async def test_a_letter_that_is_in_hand_is_left_to_its_worker(clinic: Clinic) ->
     second = await take_one(worker)
     assert (second.kind, second.replaces) == ("new", "")
     assert await clinic.told() == ["new withdrawn", "new sending"]
+
+
+async def test_a_letter_remembers_the_request_that_made_it(clinic: Clinic) -> None:
+    """So that its sending is seen in the same trace."""
+    request = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await clinic.write()
+    with Tracing("prescriptions", "test").resumed("request", request, {}):
+        await clinic.write()
+    assert [one.traceparent[3:35] for key in (1, 2) for one in await clinic.of(key)] == ["", request[3:35]]
