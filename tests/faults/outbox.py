@@ -1,7 +1,7 @@
 """Did each letter reach its mailbox, and only those? The outbox and what the relay stored go in, findings come out."""
 
 import sqlite3
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
