@@ -28,6 +28,12 @@ def kills(folder: Path) -> Counter[str]:
     return deaths(folder, "")
 
 
+def killed(folder: Path, name: str, moment: str) -> None:
+    """Notes that somebody was killed from outside."""
+    with (folder / "kills").open("a") as file:
+        file.write(f"{name}\t{moment}\n")
+
+
 def deaths(folder: Path, kind: str) -> Counter[str]:
     """The same of one kind of process, such as "records"; "" for all."""
     file = folder / "kills"
