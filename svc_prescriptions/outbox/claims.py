@@ -124,9 +124,13 @@ class Claims:
         await save(connection, taken, now)
         return taken
 
-    async def renew(self) -> None:
-        """All that is in this worker's hand stays there for another lease."""
-        renewal = update(deliveries).where(*self._mine()).values(held_until=self._now() + LEASE)
+    async def renew(self, letters: Collection[int]) -> None:
+        """These letters stay in this worker's hand for another lease.
+
+        Not whatever is written down as its own: of a `take` that got no answer it knows nothing.
+        """
+        mine = (*self._mine(), C.delivery_id.in_(letters))
+        renewal = update(deliveries).where(*mine).values(held_until=self._now() + LEASE)
         await self._database.write(lambda connection: connection.execute(renewal))
 
     async def hand_over(self, one: Delivery) -> bool:

@@ -62,9 +62,11 @@ class Deliveries:
         found = await self._database.read(lambda connection: connection.execute(query))
         return {State(state): number for state, number in found.all()}
 
-    async def oldest(self, states: Collection[State], most: int) -> Sequence[Delivery]:
-        """Those in these states, the oldest first, at most so many."""
+    async def oldest(self, states: Collection[State], most: int, of: int = 0) -> Sequence[Delivery]:
+        """Those in these states, the oldest first, at most so many; `of` a prescription, 0 for all."""
         query = WITH_RECIPIENT.where(deliveries.c.state.in_(states)).order_by(deliveries.c.delivery_id).limit(most)
+        if of:
+            query = query.where(deliveries.c.prescription_id == of)
         found = await self._database.read(lambda connection: connection.execute(query))
         return [delivery(row) for row in found.all()]
 

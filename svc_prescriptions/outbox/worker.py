@@ -142,7 +142,7 @@ class Worker:
             await self._clock.sleep(RENEW)
             if self._in_hand:
                 with suppress(StorageError):  # there are two more tries before the leases end
-                    await self._claims.renew()
+                    await self._claims.renew(self._in_hand)
 
     # Carrying
 

@@ -77,8 +77,9 @@ class FakeClaims(Claims):
         self._put(*taken)
         return taken
 
-    async def renew(self) -> None:
+    async def renew(self, letters: Collection[int]) -> None:
         self.renewals += 1
+        assert set(letters) <= {number for number, one in self.letters.items() if one.state is State.SENDING}
         await self._asked()
 
     async def hand_over(self, one: Delivery) -> bool:

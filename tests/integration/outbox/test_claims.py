@@ -80,11 +80,23 @@ async def test_a_renewed_lease_goes_on_and_so_does_one_that_hands_over(clinic: C
     worker, other = clinic.worker(), clinic.worker("other")
     await clinic.write()
     one = await take_one(worker)
-    for step in (worker.renew, lambda: worker.hand_over(one), worker.renew):
+    for step in (worker.renew([1]), worker.hand_over(one), worker.renew([1])):
         clinic.turn(LEASE - TICK)
-        await step()
+        await step
         assert await take(other) == []
     assert await end(worker, one)
+
+
+async def test_a_lease_that_its_holder_does_not_know_of_ends(clinic: Clinic) -> None:
+    """The answer to its COMMIT was lost: the letter is its own by the table, and it will never send it."""
+    worker = clinic.worker()
+    for _ in range(2):
+        await clinic.write()
+    first, forgotten = await take(worker)
+    clinic.turn(LEASE - TICK)
+    await worker.renew([first.delivery_id])
+    clinic.turn(TICK)
+    assert [one.delivery_id for one in await take(worker)] == [forgotten.delivery_id]
 
 
 async def test_a_letter_that_was_handed_over_by_a_worker_that_is_gone_is_uncertain(clinic: Clinic) -> None:
