@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -34,16 +34,19 @@ class Database:
         address: `sqlite:///path/to/file.db` or `mysql://user:password@host:port/name`.
         readers: connections for reading.
         writers: connections for writing; SQLite has one whatever is said.
+        tables: the names of those that are used, to be looked at on entering.
 
     Raises:
         AddressError: the address cannot be used.
         Unavailable: on entering, when the database cannot be opened.
-        Unfit: on entering, when its settings do not suffice; each is named with its remedy.
+        Unfit: on entering, and on a new connection for a write, when its settings do not suffice.
         CopyRefused: on entering, while a copy is being put back.
     """
 
-    def __init__(self, address: str, *, readers: int = READERS, writers: int = WRITERS) -> None:
-        self._place, self._exits = place_of(address), ExitStack()
+    def __init__(
+        self, address: str, *, readers: int = READERS, writers: int = WRITERS, tables: Collection[str] = ()
+    ) -> None:
+        self._place, self._exits, self._tables = place_of(address), ExitStack(), tables
         in_file = isinstance(self._place, SqlitePlace)
         hung = None if in_file else HUNG
         self._writes = Lane(writing_engine(address, writers), turns=1 if in_file else writers, hung_after=hung)
@@ -70,7 +73,7 @@ class Database:
         await self.close()
 
     async def _refuse_unfit(self) -> None:
-        if problems := await self._writes.run(unfit):
+        if problems := await self._writes.run(lambda writer: unfit(writer, self._tables)):
             raise Unfit(problems)
 
     async def close(self) -> None:

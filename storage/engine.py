@@ -1,9 +1,12 @@
 """The engines of a database, whatever its kind."""
 
+from collections.abc import Collection
+
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage import mysql, sqlite
 from storage.address import SqlitePlace, place_of
+from storage.mysql_checks import unfit_tables
 
 
 def writing_engine(address: str, connections: int) -> AsyncEngine:
@@ -22,6 +25,11 @@ def reading_engine(address: str, connections: int) -> AsyncEngine:
     return mysql.reading_engine(place, connections)
 
 
-async def unfit(writer: AsyncConnection) -> list[str]:
-    """What is wrong with a database's settings, each with its remedy; asked by a writing connection."""
-    return await (sqlite.unfit(writer) if writer.dialect.name == "sqlite" else mysql.unfit(writer))
+async def unfit(writer: AsyncConnection, tables: Collection[str]) -> list[str]:
+    """What is wrong with a database, each with its remedy; asked by a writing connection.
+
+    Args:
+        writer: the connection; one to a server has looked at the server's settings when it was made.
+        tables: the names of those that the asker uses.
+    """
+    return await (sqlite.unfit(writer) if writer.dialect.name == "sqlite" else unfit_tables(writer, tables))

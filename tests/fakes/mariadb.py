@@ -75,9 +75,9 @@ class MariaDB:
         finally:
             self.sql(f"DROP DATABASE {name}")
 
-    def start(self) -> None:
-        """Starts it again, where it was."""
-        self.process = _started(self.folder, self.port)
+    def start(self, *options: str) -> None:
+        """Starts it again, where it was; `options` overrule its usual ones."""
+        self.process = _started(self.folder, self.port, *options)
 
     def kill(self) -> None:
         self.process.kill()
@@ -117,12 +117,13 @@ def _who() -> list[str]:
     return ["--user=root"] if os.geteuid() == 0 else []
 
 
-def _started(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def _started(folder: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
     program = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", ""), SBIN]))
     where = [f"--datadir={folder / 'data'}", f"--socket={folder / 's'}", f"--port={port}", "--bind-address=127.0.0.1"]
     where.append(f"--tmpdir={folder / 'tmp'}")
     with (folder / "log").open("ab") as log:
-        process = subprocess.Popen([str(program), "--no-defaults", *where, *_who(), *SMALL], stdout=log, stderr=log)
+        command = [str(program), "--no-defaults", *where, *_who(), *SMALL, *options]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     ends = time.monotonic() + 60
     while True:
         if _answers(folder / "s"):
