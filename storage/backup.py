@@ -24,7 +24,8 @@ from storage.engine import reading_engine, writing_engine
 from storage.errors import CopyRefused
 from storage.lane import Lane, T, Work
 from storage.migrations import LONGEST, PATIENCE, migrate
-from storage.occupied import alone, hold, nobody_else, stopped
+from storage.occupied import alone, hold, stopped
+from storage.seats import all_seats
 from storage.shape import utc_now
 
 BATCH = 500  # rows read or written at once
@@ -129,7 +130,7 @@ async def restore(store: Store, path: Path, before: Callable[[], Awaitable[objec
     async def work(connection: AsyncConnection) -> None:
         if isinstance(place, MysqlPlace):
             await hold(connection, place, PATIENCE)
-            await nobody_else(connection)
+            await all_seats(connection, place)
         for table in reversed(store.metadata.sorted_tables):
             await connection.execute(delete(table))
         for name, columns, rows in tables(path):

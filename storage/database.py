@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.address import SqlitePlace, place_of
 from storage.engine import reading_engine, unfit, writing_engine
-from storage.errors import Unavailable, Unfit
-from storage.failures import collided
+from storage.errors import CopyRefused, Unavailable, Unfit
+from storage.failures import DOWN, collided, unavailable
 from storage.lane import PATIENCE, Lane, T, Work
 from storage.occupied import serving
+from storage.seats import Seat
 
 READERS = 4
 WRITERS = 8
@@ -49,6 +50,9 @@ class Database:
         self._place, self._exits, self._tables = place_of(address), ExitStack(), tables
         in_file = isinstance(self._place, SqlitePlace)
         hung = None if in_file else HUNG
+        self._seat = None
+        if not isinstance(self._place, SqlitePlace):
+            self._seat = Seat(self._place, Lane(writing_engine(address, 1), turns=1, hung_after=hung))
         self._writes = Lane(writing_engine(address, writers), turns=1 if in_file else writers, hung_after=hung)
         self._reads = Lane(reading_engine(address, readers), turns=readers, hung_after=hung)
 
@@ -62,6 +66,8 @@ class Database:
             await self._refuse_unfit()
             await self._reads.run(_nothing)
             self._exits.enter_context(serving(self._place))
+            if self._seat:
+                await self._seat.keep()
         except BaseException:
             await self.close()
             raise
@@ -80,6 +86,8 @@ class Database:
         """Lets running transactions end, at most GRACE seconds, then closes every connection."""
         await self._writes.close(GRACE)
         await self._reads.close(GRACE)
+        if self._seat:
+            await self._seat.close(GRACE)
         self._exits.close()
 
     async def write(self, work: Work[T], patience: float | None = None) -> T:
@@ -107,8 +115,13 @@ class Database:
         return await self._reads.run(work, patience)
 
     async def check(self, patience: float = 1.0) -> None:
-        """Raises Unavailable when the database cannot be read."""
+        """Keeps the seat on a server. Raises Unavailable when the database cannot be read or a copy is put back."""
         await self.read(_nothing, patience)
+        if self._seat:
+            try:
+                await self._seat.keep(patience)
+            except CopyRefused as error:
+                raise unavailable(DOWN) from error
 
 
 async def _nothing(connection: AsyncConnection) -> None:

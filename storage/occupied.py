@@ -1,10 +1,9 @@
 """Who has a database for themselves: one process migrates, and what replaces all that is there finds nobody.
 
 On SQLite these are locks on files beside the database, which the system lets go with the process that holds them. On
-a server a lock belongs to a connection, and the server tells who else is connected.
+a server a lock belongs to a connection; who serves from there has a seat (`storage/seats.py`).
 """
 
-import asyncio
 import fcntl
 import hashlib
 import os
@@ -19,10 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.address import MysqlPlace, Place, SqlitePlace
 from storage.errors import CopyRefused, MigrationFailed
 
-PATIENCE = 2.0  # seconds for connections that were just closed
 LOOK_AGAIN = 0.05  # seconds
 BUSY_TOO_LONG = "another process has been migrating for too long; see what it does"
-OTHERS = text("SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
 
 
 @contextmanager
@@ -50,15 +47,19 @@ async def hold(connection: AsyncConnection, place: MysqlPlace, patience: float) 
     Raises:
         MigrationFailed: another one has been at it for longer than `patience` seconds.
     """
-    name = f"caremesh.{hashlib.sha256(place.name.encode()).hexdigest()[:32]}"  # a name has at most 64 characters
-    asked = text("SELECT GET_LOCK(:name, :seconds)").bindparams(name=name, seconds=patience)
+    asked = text("SELECT GET_LOCK(:name, :seconds)").bindparams(name=lock_name(place), seconds=patience)
     if (await connection.execute(asked)).scalar_one() != 1:
         raise MigrationFailed(BUSY_TOO_LONG)
 
 
+def lock_name(place: MysqlPlace) -> str:
+    """What the locks on a server's database begin with; a name has at most 64 characters."""
+    return f"caremesh.{hashlib.sha256(place.name.encode()).hexdigest()[:32]}"
+
+
 @contextmanager
 def serving(place: Place) -> Iterator[None]:
-    """Says, while the block lasts, that a SQLite database is in use; a server knows who is connected.
+    """Says, while the block lasts, that a SQLite database is in use; on a server a replica has a seat.
 
     Raises:
         CopyRefused: a copy is being put back into it.
@@ -69,22 +70,13 @@ def serving(place: Place) -> Iterator[None]:
 
 @contextmanager
 def stopped(place: Place) -> Iterator[None]:
-    """Keeps services from a SQLite database while the block lasts; for a server's see `nobody_else`.
+    """Keeps services from a SQLite database while the block lasts; for a server's see `all_seats`.
 
     Raises:
         CopyRefused: one is there.
     """
     with _occupied(place, fcntl.LOCK_EX, "the service is running; stop all of its replicas first"):
         yield
-
-
-async def nobody_else(connection: AsyncConnection) -> None:
-    """Raises CopyRefused where others are connected to a server's database."""
-    ends = asyncio.get_running_loop().time() + PATIENCE
-    while others := (await connection.execute(OTHERS)).scalar_one():
-        if asyncio.get_running_loop().time() > ends:
-            raise CopyRefused(f"{others} connections use the database; stop all replicas of the service first")
-        await asyncio.sleep(LOOK_AGAIN)
 
 
 @contextmanager

@@ -75,6 +75,16 @@ class MariaDB:
         finally:
             self.sql(f"DROP DATABASE {name}")
 
+    @contextmanager
+    def other_user(self, address: str) -> Iterator[str]:
+        """The same database by the name of a user of its own, who does not see what others do."""
+        name, database = f"other_{next(_names)}", address.rpartition("/")[2]
+        self.sql(f"CREATE USER {name} IDENTIFIED BY '{PASSWORD}'", f"GRANT ALL ON {database}.* TO {name}")
+        try:
+            yield address.replace("//clinic:", f"//{name}:")
+        finally:
+            self.sql(f"DROP USER {name}")
+
     def start(self, *options: str) -> None:
         """Starts it again, where it was; `options` overrule its usual ones."""
         self.process = _started(self.folder, self.port, *options)

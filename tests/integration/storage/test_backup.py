@@ -22,7 +22,8 @@ from storage.documents import Documents
 from storage.errors import CopyRefused, MigrationFailed, Unavailable
 from storage.keys import Answered, Once, digest
 from storage.occupied import alone, stopped
-from tests.databases import DIALECTS, ON_SQLITE, PRESCRIPTIONS, RECORDS, Kind, migrated
+from tests.databases import DIALECTS, ON_MARIADB, ON_SQLITE, PRESCRIPTIONS, RECORDS, Kind, migrated
+from tests.fakes.mariadb import MariaDB
 
 EVERY_SCRIPT = "Příliš žluťoučký kůň · مرحبا · 病歷 · 🧑‍⚕️💊\n\t\\ \" ' \u2028"
 ONCE: Once[Any] = Once("local", "k1", digest(b""), lambda _: b"\x00\xff")
@@ -148,6 +149,49 @@ async def test_a_running_service_is_not_written_over(address: str, kind: Kind, t
             await put_back(address, kind, file)
         assert await documents.get(late.key) == late
     await put_back(address, kind, file)
+
+
+@ON_MARIADB
+async def test_another_users_service_is_not_written_over_either_nor_begins_while_a_copy_is_put_back(
+    address: str, server: MariaDB, tmp_path: Path
+) -> None:
+    """A server does not tell one user that another is connected. A seat lost with its connection is taken again."""
+    await filled(address, RECORDS)
+    file = tmp_path / "copy"
+    await copied(address, RECORDS, file)
+    with server.other_user(address) as other:
+        async with Database(address) as database:
+            with pytest.raises(CopyRefused, match="stop all"):
+                await put_back(other, RECORDS, file)
+            server.sql("KILL USER clinic")
+            await database.check()
+            with pytest.raises(CopyRefused, match="stop all"):
+                await put_back(other, RECORDS, file)
+        refused = list[BaseException]()
+        await restore(store(other, RECORDS), file, partial(_refused_start, address, refused))
+        assert "being put back" in str(refused)
+    async with Database(address):
+        pass
+
+
+async def _refused_start(address: str, refused: list[BaseException]) -> None:
+    with pytest.raises(CopyRefused) as caught:
+        async with Database(address):
+            pass
+    refused.append(caught.value)
+
+
+@ON_SQLITE
+async def test_a_running_service_is_not_written_over_by_a_link_to_its_file(address: str, tmp_path: Path) -> None:
+    """The locks lie beside the file itself, by whatever name it is called."""
+    await filled(address, RECORDS)
+    file, link = tmp_path / "copy", tmp_path / "elsewhere" / "link.db"
+    await copied(address, RECORDS, file)
+    link.parent.mkdir()
+    link.symlink_to(sqlite_file(address))
+    async with Database(address):
+        with pytest.raises(CopyRefused, match="stop all"):
+            await put_back(f"sqlite:///{link}", RECORDS, file)
 
 
 async def test_putting_back_that_fails_changes_nothing(
