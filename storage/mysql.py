@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.address import MysqlPlace
-from storage.errors import Unfit
+from storage.errors import AddressError, Unfit
 from storage.mysql_checks import VARIABLES, unfit
 from storage.mysql_driver import Connection as DriverConnection
 
@@ -50,7 +50,7 @@ def _engine(place: MysqlPlace, connections: int, *, isolation: str, begin: str) 
         "autocommit": True,
     }
     if place.authorities:
-        options["ssl"] = ssl.create_default_context(cafile=place.authorities)
+        options["ssl"] = _trusting(place.authorities)
     engine = create_async_engine(
         URL.create(
             "mysql+aiomysql", place.user, place.password, place.host, place.port, place.name, {"charset": "utf8mb4"}
@@ -63,6 +63,13 @@ def _engine(place: MysqlPlace, connections: int, *, isolation: str, begin: str) 
     )
     _speak_mysql(engine, isolation, begin)
     return engine
+
+
+def _trusting(authorities: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as error:
+        raise AddressError(f"?ssl_ca={authorities} is no file with certificates that can be read: {error}") from None
 
 
 def _speak_mysql(engine: AsyncEngine, isolation: str, begin: str) -> None:
