@@ -2,11 +2,14 @@
 
 from collections.abc import Collection
 
+from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage import mysql, sqlite
 from storage.address import SqlitePlace, place_of
 from storage.mysql_checks import unfit_tables
+
+PUT_BACK = "name the service's own database, or an empty one and put a backup back into it (`caremesh restore DIR`)"
 
 
 def writing_engine(address: str, connections: int) -> AsyncEngine:
@@ -32,4 +35,6 @@ async def unfit(writer: AsyncConnection, tables: Collection[str]) -> list[str]:
         writer: the connection; one to a server has looked at the server's settings when it was made.
         tables: the names of those that the asker uses.
     """
-    return await (sqlite.unfit(writer) if writer.dialect.name == "sqlite" else unfit_tables(writer, tables))
+    found = await (sqlite.unfit(writer) if writer.dialect.name == "sqlite" else unfit_tables(writer, tables))
+    there = set(await writer.run_sync(lambda opened: inspect(opened).get_table_names()))
+    return found + [f"the table {name} is missing; {PUT_BACK}" for name in sorted(set(tables) - there)]
