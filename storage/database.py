@@ -78,8 +78,8 @@ class Database:
     ) -> None:
         await self.close()
 
-    async def _refuse_unfit(self) -> None:
-        if problems := await self._writes.run(lambda writer: unfit(writer, self._tables)):
+    async def _refuse_unfit(self, patience: float | None = None) -> None:
+        if problems := await self._writes.run(lambda writer: unfit(writer, self._tables), patience):
             raise Unfit(problems)
 
     async def close(self) -> None:
@@ -115,9 +115,15 @@ class Database:
         return await self._reads.run(work, patience)
 
     async def check(self, patience: float = 1.0) -> None:
-        """Keeps the seat on a server. Raises Unavailable when the database cannot be read or a copy is put back."""
+        """Keeps the seat on a server.
+
+        Raises:
+            Unavailable: the database cannot be read, or a copy is put back.
+            Unfit: a server's settings do not suffice any more.
+        """
         await self.read(_nothing, patience)
         if self._seat:
+            await self._refuse_unfit(patience)
             try:
                 await self._seat.keep(patience)
             except CopyRefused as error:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage import mysql, sqlite
 from storage.address import SqlitePlace, place_of
-from storage.mysql_checks import unfit_tables
+from storage.mysql_checks import unfit_now
 
 PUT_BACK = "name the service's own database, or an empty one and put a backup back into it (`caremesh restore DIR`)"
 
@@ -32,9 +32,9 @@ async def unfit(writer: AsyncConnection, tables: Collection[str]) -> list[str]:
     """What is wrong with a database, each with its remedy; asked by a writing connection.
 
     Args:
-        writer: the connection; one to a server has looked at the server's settings when it was made.
+        writer: the connection.
         tables: the names of those that the asker uses.
     """
-    found = await (sqlite.unfit(writer) if writer.dialect.name == "sqlite" else unfit_tables(writer, tables))
+    found = await (sqlite.unfit(writer) if writer.dialect.name == "sqlite" else unfit_now(writer, tables))
     there = set(await writer.run_sync(lambda opened: inspect(opened).get_table_names()))
     return found + [f"the table {name} is missing; {PUT_BACK}" for name in sorted(set(tables) - there)]

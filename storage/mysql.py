@@ -6,12 +6,16 @@ Writers read what is committed (READ COMMITTED) and lock what they change; reade
 (a snapshot, REPEATABLE READ) and can change nothing.
 """
 
+import math
 import ssl
+import time
 from typing import Any
 
 from sqlalchemy import URL, event
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.address import MysqlPlace
 from storage.errors import AddressError, Unfit
@@ -19,7 +23,7 @@ from storage.mysql_checks import VARIABLES, unfit
 from storage.mysql_driver import Connection as DriverConnection
 
 TO_CONNECT = 3.0  # seconds
-LONGEST_KEPT = 300  # seconds, then a connection is made anew: firewalls forget those that lie idle, and tell nobody
+LONGEST_IDLE = 300.0  # seconds, then a connection is not used any more: firewalls forget such ones, and tell nobody
 # Seconds that the server lets a statement wait for rows, and for tables that a migration changes. The lane answers
 # its caller in time whatever the server does; these end the wait of those whose caller has gone.
 WAITS = "innodb_lock_wait_timeout = 1, lock_wait_timeout = 2"
@@ -57,7 +61,6 @@ def _engine(place: MysqlPlace, connections: int, *, isolation: str, begin: str) 
         ),
         pool_size=connections,
         max_overflow=0,
-        pool_recycle=LONGEST_KEPT,
         hide_parameters=True,  # the text of a failed statement must not hold what a client sent
         connect_args=options,
     )
@@ -84,6 +87,17 @@ def _speak_mysql(engine: AsyncEngine, isolation: str, begin: str) -> None:
 
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "begin", begun)
+    event.listen(engine.sync_engine, "checkin", _laid_down)
+    event.listen(engine.sync_engine, "checkout", _taken_up)
+
+
+def _laid_down(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["idle since"] = time.monotonic()
+
+
+def _taken_up(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+    if time.monotonic() - record.info.get("idle since", math.inf) > LONGEST_IDLE:
+        raise DisconnectionError  # the pool makes another
 
 
 def _refuse_unfit(connection: Any, _record: object) -> None:

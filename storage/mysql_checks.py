@@ -40,10 +40,11 @@ def unfit(found: Mapping[str, str]) -> list[str]:
     return [*_version(found["version"]), *_durability(found), *_writing(found), *_session(found)]
 
 
-async def unfit_tables(writer: AsyncConnection, names: Collection[str]) -> list[str]:
-    """What is wrong with those of the named tables that are there; others' are not looked at."""
+async def unfit_now(writer: AsyncConnection, names: Collection[str]) -> list[str]:
+    """The same, and what is wrong with those of the named tables that are there; others' are not looked at."""
+    found = {str(name): str(value) for name, value in (await writer.execute(text(VARIABLES))).all()}
     rows = (await writer.execute(TABLES, {"names": list(names)})).all()
-    return [told for name, engine, collation in rows for told in _table(name, engine, str(collation))]
+    return unfit(found) + [told for name, engine, letters in rows for told in _table(name, engine, str(letters))]
 
 
 def _version(version: str) -> Iterator[str]:

@@ -131,4 +131,6 @@ async def test_a_server_that_comes_back_with_a_wrong_setting_gets_no_more_writes
         restored.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
         await until(lambda: health.serving)
         await documents.add(RECORDS.content(), "c")
+        restored.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")  # while all stay connected
+        await until(lambda: not health.serving and len(caplog.messages) > 1)
         assert [item.updated_by for item in (await documents.page(7, 50, "")).items] == ["c", "a"]
