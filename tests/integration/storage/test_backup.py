@@ -5,9 +5,11 @@ import shutil
 import stat
 from collections.abc import Iterator
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -281,16 +283,27 @@ def test_a_copy_of_another_service_is_refused(copy: tuple[str, Path], sqlite_add
         check(store(sqlite_address, PRESCRIPTIONS), copy[1])
 
 
+def rewritten(whole: Path, into: Path, before: bytes, after: bytes) -> None:
+    """A copy that says something else, with the checksum of that."""
+    *lines, last = whole.read_bytes().replace(before, after).splitlines(keepends=True)
+    found = blake2b(b"".join(lines), digest_size=32, person=b"caremesh.copy").hexdigest()
+    into.write_bytes(b"".join(lines) + orjson.dumps({"rows": orjson.loads(last)["rows"], "checksum": found}) + b"\n")
+
+
 def test_a_copy_of_another_schema_is_refused_with_its_remedy(
     copy: tuple[str, Path], sqlite_address: str, tmp_path: Path
 ) -> None:
-    """Its columns are not these."""
+    """Its columns are not these. Which program is the newer one decides what helps; versions may be the same."""
     older = tmp_path / "older"
     shutil.copytree(RECORDS.migrations, older)
     newest = max((older / "versions").glob("r*.py"))
     newest.unlink()
-    with pytest.raises(CopyRefused, match=r"of schema 0002 .* 0001: put it back with version 1\.2\.3"):
+    with pytest.raises(CopyRefused, match=r"of schema 0002, made by version 1\.2\.3; .* is 0001: .* newer program"):
         check(Store("records", sqlite_address, RECORDS.shape.table.metadata, older), copy[1])
+    old = tmp_path / "old"
+    rewritten(copy[1], old, b'"schema":"0002"', b'"schema":"0001"')
+    with pytest.raises(CopyRefused, match=r"of schema 0001, .* is 0002: .* older program .* then start this one"):
+        check(store(sqlite_address, RECORDS), old)
 
 
 async def test_a_database_that_was_not_brought_up_to_date_is_not_copied(sqlite_address: str, tmp_path: Path) -> None:
@@ -300,6 +313,11 @@ async def test_a_database_that_was_not_brought_up_to_date_is_not_copied(sqlite_a
         old = text("UPDATE alembic_version SET version_num = '0001'")
         await database.write(partial(AsyncConnection.execute, statement=old))
     with pytest.raises(CopyRefused, match="start the service once"):
+        await copied(sqlite_address, RECORDS, tmp_path / "copy")
+    async with Database(sqlite_address) as database:
+        new = text("UPDATE alembic_version SET version_num = '0009'")
+        await database.write(partial(AsyncConnection.execute, statement=new))
+    with pytest.raises(CopyRefused, match=r"of schema 0009 .* newer program"):
         await copied(sqlite_address, RECORDS, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 
