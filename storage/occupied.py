@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage import folders
 from storage.address import MysqlPlace, Place, SqlitePlace
 from storage.errors import CopyRefused, MigrationFailed
 
@@ -93,7 +94,7 @@ def _occupied(place: Place, kind: int, refusal: str) -> Iterator[None]:
 @contextmanager
 def _lock(file: Path, name: str, kind: int) -> Iterator[bool]:
     """Whether the lock was free; if so it is held while the block lasts. The database's folder is made for it."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folders.make(file.parent)
     descriptor = os.open(file.with_name(f"{file.name}.{name}"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield _try(descriptor, kind)
