@@ -11,12 +11,13 @@ import sys
 import webbrowser
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from caremesh import config
-from caremesh.backups.command import INTERRUPTED, Refused
 from caremesh.config import Config
+from caremesh.endings import INTERRUPTED, Refused
 from caremesh.mail import deliveries, inbox
-from caremesh.mail.deliveries import COLOURS, ask
+from caremesh.mail.deliveries import COLOURS
 from caremesh.terminal import complain, harmless, say
 from process.settings import SettingsError
 
@@ -102,9 +103,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _asked(settings: Config, *arguments: str) -> Any:
+    from caremesh.mail.service import ask  # not at the top: the inbox needs none of it, and it takes a second
+
+    return ask(settings, os.environ, *arguments)
+
+
 def _list(arguments: argparse.Namespace, settings: Config) -> None:
     filters = [str(one) for one in (arguments.state, arguments.prescription) if one]
-    told = ask(settings, os.environ, "list", *filters)
+    told = _asked(settings, "list", *filters)
     if arguments.json:
         say(json.dumps(told, indent=1))
         return
@@ -120,19 +127,19 @@ def _list(arguments: argparse.Namespace, settings: Config) -> None:
 
 
 def _show(arguments: argparse.Namespace, settings: Config) -> None:
-    one = ask(settings, os.environ, "show", str(arguments.id))
+    one = _asked(settings, "show", str(arguments.id))
     say(f"delivery {one['delivery_id']}", "bold")
     _tell(deliveries.whole(one))
 
 
 def _replay(arguments: argparse.Namespace, settings: Config) -> None:
     again = ["--again"] if arguments.again else []
-    one = ask(settings, os.environ, "replay", *again, str(arguments.id))
+    one = _asked(settings, "replay", *again, str(arguments.id))
     say(f"mail: delivery {one['delivery_id']} is {one['state']}, and is sent at once", "green")
 
 
 def _settle(arguments: argparse.Namespace, settings: Config) -> None:
-    one = ask(settings, os.environ, "settle", str(arguments.id), arguments.how)
+    one = _asked(settings, "settle", str(arguments.id), arguments.how)
     then = ", and is sent at once" if arguments.how == "resend" else ""
     say(f"mail: delivery {one['delivery_id']} is {one['state']}{then}", "green")
 

@@ -1,42 +1,15 @@
-"""What became of letters: asked of the prescription service's own command, told to people."""
+"""What became of letters, told to people."""
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any
 
-from caremesh.backups.command import REMEDIES, Refused
-from caremesh.config import KINDS, Config
 from caremesh.mail.table import age, columns, moment
-from caremesh.up.plan import environments
-from process.settings import load
-from storage.address import SqlitePlace, place_of
-from storage.errors import StorageError
 
-SERVICE = "prescriptions"
 COLOURS = {"failed": "red", "uncertain": "yellow"}
 HEAD = ("id", "prescription", "version", "kind", "state", "attempts", "next attempt", "last error")
 
 Told = Mapping[str, Any]
-
-
-def ask(config: Config, environ: Mapping[str, str], *arguments: str) -> Any:
-    """What `python -m svc_prescriptions mail …` answers, in the environment that caremesh.toml gives it.
-
-    Raises:
-        Refused: it does not do it; the text says why, and what to do.
-        SettingsError: the service would not take its settings.
-    """
-    hosted = import_module(f"{KINDS[SERVICE]}.wiring").hosted()
-    settings = load(hosted.settings, environments(config, environ)[SERVICE])
-    place = place_of(settings.database)
-    if isinstance(place, SqlitePlace) and not place.file.exists():
-        raise Refused(f"no clinic was started on {config.data} yet; `caremesh up` starts it")
-    try:
-        return json.loads(hosted.command(["mail", *arguments])(hosted, settings))
-    except StorageError as error:
-        raise Refused(f"{error}{REMEDIES.get(type(error), '')}") from error
 
 
 def overview(told: Told, now: datetime) -> Iterator[str]:

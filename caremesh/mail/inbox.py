@@ -8,8 +8,8 @@ from email.parser import BytesHeaderParser, BytesParser
 from email.policy import default
 from pathlib import Path
 
-from caremesh.backups.command import Refused
 from caremesh.config import Config
+from caremesh.endings import Refused
 from caremesh.mail.table import columns, moment
 from caremesh.sink.maildir import Maildir, came
 from caremesh.sink.settings import SinkSettings
