@@ -40,7 +40,7 @@ async def _watch(database: Database, health: Health, every: float) -> None:
             health.set_serving(False)
             if error.problems != problems:  # once, and not every second
                 problems = error.problems
-                log.error("the database is not fit, and nothing is written to it: %s", "; ".join(problems))  # noqa: TRY400  # the problems say all
+                log.error("the database is not fit, so this service is not ready: %s", "; ".join(problems))  # noqa: TRY400  # the problems say all
         else:
             problems = ()
             health.set_serving(True)
