@@ -143,7 +143,9 @@ def _letter(mine: Sequence[Delivery], recipient: str, same: Collection[int]) -> 
     settled = _newest(one for one in mine if one.state not in (State.WAITING, State.WITHDRAWN, State.FAILED))
     coming = _newest(waiting)
     if settled and settled.about in same and not settled.cancels and _comes(settled):
-        return Plan(overtaken=waiting)  # it says what is true again
+        # It says what is true again. What was refused meanwhile would not, if somebody replayed it.
+        refused = [one for one in mine if one.state is State.FAILED and _age(one) > _age(settled)]
+        return Plan(overtaken=[*waiting, *refused])
     if coming and coming.about in same and not coming.cancels:
         return Plan(_open(mine, but=coming))
     holds = held(mine)

@@ -236,6 +236,10 @@ PRESCRIBED, OTHER_WORDS, OTHER_RECIPIENT = (Do("write", ("active", *to)) for to 
         ([PRESCRIBED, *SENT, PRESCRIBED], ["new to a: sent"]),
         ([PRESCRIBED, *SENT, OTHER_WORDS], ["new to a: sent", "revision to a: waiting"]),
         ([PRESCRIBED, *SENT, OTHER_WORDS, PRESCRIBED], ["new to a: sent", "revision to a: withdrawn"]),
+        (
+            [PRESCRIBED, *SENT, OTHER_WORDS, Do("take"), Do("end", (Outcome.REFUSED,)), PRESCRIBED],
+            ["new to a: sent", "revision to a: withdrawn"],  # or a replay would send words that are no more
+        ),
         ([PRESCRIBED, OTHER_RECIPIENT], ["new to a: withdrawn", "new to b: waiting"]),
         ([PRESCRIBED, *SENT, OTHER_RECIPIENT], ["new to a: sent", "cancellation to a: waiting", "new to b: waiting"]),
         *(
