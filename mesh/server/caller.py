@@ -5,7 +5,7 @@ github.com/grpc/proposal/blob/master/A9-server-side-conn-mgt.md (ages).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from grpclib.protocol import Stream as GrpcStream
@@ -13,6 +13,7 @@ from h2.errors import ErrorCodes
 from h2.events import PingAckReceived
 
 from mesh.clock import Clock
+from mesh.server.requests import Headers
 from mesh.transport.connection import PING, Stream
 from mesh.transport.frames import MAX_ID, GoAway
 from mesh.transport.protocol import Protocol, configured
@@ -20,7 +21,7 @@ from mesh.transport.protocol import Protocol, configured
 ROUND = 10.0  # seconds for a ping's way there and back
 LINGER = 1.0  # seconds in which a caller that has all its answers may close first
 
-Headers = Sequence[tuple[str, str]]
+
 Answer = Callable[[Any, Headers], Coroutine[Any, Any, None]]
 
 
