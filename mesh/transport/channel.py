@@ -47,10 +47,9 @@ class Channel:
         """
         enqueue = self._waiting.append
         while (link := self._free()) is None:
-            if self._connecting is None and len(self._links) < self._max_links:
-                self._connecting = asyncio.create_task(self._connect())
             turn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             enqueue(turn)
+            self._grow()
             if failure := await self._comes(turn):
                 raise Unreachable(failure)
             enqueue = self._waiting.appendleft  # whoever was before us keeps the place
@@ -74,11 +73,11 @@ class Channel:
             self._wake(sum(link.room for link in self._links))
 
     def left(self, link: Link) -> None:
-        """A link takes no new streams any more; somebody who waits for one makes another."""
+        """A link takes no new streams any more."""
         if link in self._links:
             self._links.remove(link)
         self._old.add(link)
-        self._wake(1)
+        self._grow()
 
     def close_when_idle(self) -> None:
         """Ends each connection when its last call is over."""
@@ -99,6 +98,11 @@ class Channel:
                 return link
         return None
 
+    def _grow(self) -> None:
+        """Makes another connection if somebody waits and there may be one more."""
+        if self._waiting and self._connecting is None and len(self._links) < self._max_links:
+            self._connecting = asyncio.create_task(self._connect())
+
     async def _connect(self) -> None:
         failure = ""
         try:
@@ -110,6 +114,7 @@ class Channel:
             self._connecting = None
         if not failure:
             self.freed()
+            self._grow()
         elif not self._links:
             self._wake(len(self._waiting), failure)
 
