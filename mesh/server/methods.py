@@ -96,6 +96,8 @@ class Methods:
         left = current().remaining()
         if left is None:
             return await method(stream)
+        if not left:
+            raise StatusError(Status.DEADLINE_EXCEEDED, "the caller's time ran out before the call was begun with")
         try:
             async with self._clock.timeout(left):
                 return await method(stream)
