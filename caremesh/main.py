@@ -35,6 +35,8 @@ COMMANDS = {
     "up": Command("caremesh.up.command", "start the clinic on this machine and keep it running until Ctrl-C"),
     "demo": Command("caremesh.demo", "fill it with a small made-up clinic; the same seed, the same clinic"),
     "import-synthea": Command("caremesh.import_synthea", "fill it with a Synthea folder of CSV files"),
+    "backup": Command("caremesh.backups.backup", "copy both databases into a new folder, while the clinic runs or not"),
+    "restore": Command("caremesh.backups.restore", "put such a folder back into the stopped clinic"),
     "doctor": Command("caremesh.doctor.command", "look for what is wrong here and say how to mend it"),
 }
 
@@ -44,6 +46,10 @@ a first visit:
   caremesh demo                        in another; then open http://127.0.0.1:8080/docs
   caremesh import-synthea FOLDER       thousands of real-looking rows; run it again to resume, nothing comes twice
   caremesh doctor                      when something does not work
+
+against bad days:
+  caremesh backup DIR                  every night, into a folder on another disk
+  caremesh restore DIR                 after the clinic was stopped; `caremesh up` then starts it as it was
 
 what runs, how many of each and where: caremesh.toml
 exit codes: 0 done, 1 something failed, 2 wrong usage or configuration, 130 interrupted

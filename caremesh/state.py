@@ -96,7 +96,7 @@ def _acquire(descriptor: int, data: Path) -> None:
 
 def _told(data: Path, state: State | None) -> str:
     if state is None:
-        return f"another `caremesh up` is just starting on {data}; wait for it, or stop it"
+        return f"`caremesh up` is just starting on {data}, or a backup is being put back; wait for it, or stop it"
     if alive(state.pid):
         stop = f"stop it with Ctrl-C in its terminal or `kill {state.pid}`"
         return f"CareMesh already runs on {data}: pid {state.pid}, gateway at {state.gateway}; {stop}"

@@ -67,7 +67,14 @@ Line = Annotated[str, Field(pattern=LINE, max_length=TEXT_BYTES), AfterValidator
 Text = Annotated[str, Field(pattern=TEXT, max_length=TEXT_BYTES), AfterValidator(_fits)]
 Name = Annotated[str, Field(pattern=LINE, max_length=200)]
 Address = Annotated[str, Field(pattern=TEXT, max_length=500)]
-Mailbox = Annotated[str, Field(pattern=LINE, max_length=254)]
+# Whether it is an address that letters can go to, the service says: `mail_to` is the field of its refusal.
+Mailbox = Annotated[
+    str,
+    Field(pattern=LINE, max_length=254),
+    WithJsonSchema(
+        {"type": "string", "maxLength": 254, "pattern": LINE, "anyOf": [{"format": "idn-email"}, {"const": ""}]}
+    ),
+]
 SourceId = Annotated[str, Field(pattern=SOURCE_ID, max_length=128)]
 Quantity = Annotated[str, Field(pattern=QUANTITY)]
 Day = Annotated[str, AfterValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]

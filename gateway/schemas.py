@@ -147,7 +147,7 @@ class PrescriptionFields(Body):
     patient_id: Annotated[Id, Field(description="Whose prescription it is. It stays with this patient.")]
     doctor_id: Annotated[Id, Field(description="Who prescribes.")]
     medications: Annotated[tuple[Medication, ...], Field(min_length=1, max_length=100)]
-    mail_to: Annotated[Mailbox, Field(description="An e-mail address; empty: it is not mailed.")] = ""
+    mail_to: Annotated[Mailbox, Field(description="The address of one mailbox; empty: it is not mailed.")] = ""
     patient_name: Name = ""
     prescriber_name: Name = ""
     written_on: Annotated[OptionalDay, Field(description="Empty or absent: today, UTC.")] = ""

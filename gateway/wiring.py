@@ -34,7 +34,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """Serves until `stop` is set.
 
     Raises:
-        SettingsError: the port cannot be had.
+        OSError: the port cannot be had.
     """
     events, clock = Events(), SystemClock()
     observing = setup(

@@ -1,19 +1,48 @@
 """What a service's program does besides serving: migrate, copy its database, put a copy back."""
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hosting.hosted import Hosted
 from hosting.settings import ServiceSettings
 from mesh.version import __version__
 from process.run import watch_parent
+from storage.errors import CopyRefused
 
-Command = Callable[[Hosted, ServiceSettings, Path], str]
+if TYPE_CHECKING:  # Alembic takes long to import, and a service that serves needs none of it
+    from storage.backup import Store
+
+Command = Callable[[Hosted, ServiceSettings], str]
+USAGE = "[migrate | backup FILE | restore [--replace] FILE]"
 
 
-def _migrate(hosted: Hosted, settings: ServiceSettings, _file: Path) -> str:
-    from storage.migrations import migrate  # Alembic takes long to import, and a service that serves needs none of it
+def command(arguments: Sequence[str]) -> Command | None:
+    """What the arguments ask for; it returns what to print. None where they ask for nothing that there is."""
+    match arguments:
+        case ["migrate"]:
+            return _migrate
+        case ["backup", file]:
+            return partial(_backup, file=Path(file))
+        case ["restore", "--replace", file]:
+            return partial(_restore, file=Path(file), replace=True)
+        case ["restore", file]:
+            return partial(_restore, file=Path(file), replace=False)
+    return None
+
+
+def store(hosted: Hosted, settings: ServiceSettings) -> "Store":
+    """The service's database, to be copied or filled."""
+    from storage.backup import Store
+
+    return Store(hosted.name, settings.database, hosted.shape.table.metadata, hosted.migrations)
+
+
+def _migrate(hosted: Hosted, settings: ServiceSettings) -> str:
+    from storage.migrations import migrate
 
     watch_parent(lambda: os._exit(1))
     migrate(settings.database, hosted.migrations)
@@ -23,23 +52,18 @@ def _migrate(hosted: Hosted, settings: ServiceSettings, _file: Path) -> str:
 def _backup(hosted: Hosted, settings: ServiceSettings, file: Path) -> str:
     from storage.backup import backup
 
-    metadata = hosted.shape.table.metadata
-    rows = backup(settings.database, metadata, hosted.migrations, file, hosted.name, __version__)
-    return f"{hosted.name}: {rows} rows copied to {file}"
+    copy = asyncio.run(backup(store(hosted, settings), file, __version__))
+    return f"{hosted.name}: {copy.rows} rows copied to {file}"
 
 
-def _restore(hosted: Hosted, settings: ServiceSettings, file: Path) -> str:
-    from storage.backup import restore
-
-    metadata = hosted.shape.table.metadata
-    rows = restore(settings.database, metadata, hosted.migrations, file, hosted.name)
-    return f"{hosted.name}: {rows} rows put back from {file}"
+def _restore(hosted: Hosted, settings: ServiceSettings, file: Path, replace: bool) -> str:  # noqa: FBT001  # by name
+    return asyncio.run(_put_back(store(hosted, settings), file, replace=replace))
 
 
-COMMANDS: Mapping[tuple[str, int], Command] = {
-    ("migrate", 0): _migrate,
-    ("backup", 1): _backup,
-    ("restore", 1): _restore,
-}
-"""By their name and the number of files that they are given."""
-USAGE = "[migrate | backup FILE | restore FILE]"
+async def _put_back(into: "Store", file: Path, *, replace: bool) -> str:
+    from storage.backup import held, restore
+
+    if (rows := await held(into)) and not replace:
+        raise CopyRefused(f"the database holds {rows} rows; `restore --replace {file}` replaces them by the copy's")
+    copy = await restore(into, file)
+    return f"{into.service}: {copy.rows} rows put back from {file}"

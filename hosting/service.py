@@ -7,9 +7,8 @@ from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
-from hosting.commands import COMMANDS, USAGE
+from hosting.commands import USAGE, command
 from hosting.hosted import Hosted
 from hosting.settings import ServiceSettings
 from hosting.sweep import sweeping
@@ -31,15 +30,14 @@ DOMAIN = "caremesh"
 
 
 def main(hosted: Hosted, arguments: Sequence[str]) -> int:
-    """`python -m <package>` serves; with arguments it does one of COMMANDS. Returns the exit code."""
-    name, *files = arguments or [""]
-    command = COMMANDS.get((name, len(files)))
-    if arguments and not command:
+    """`python -m <package>` serves; with arguments it does one of its commands. Returns the exit code."""
+    asked = command(arguments)
+    if arguments and not asked:
         return _failed(f"usage: python -m {hosted.package} {USAGE}", 2)
     try:
-        if not command:
+        if not asked:
             return run(partial(_serve, hosted))
-        told = command(hosted, load(hosted.settings, os.environ), Path(*files))
+        told = asked(hosted, load(hosted.settings, os.environ))
     except SettingsError as error:
         return _failed(str(error), 2)
     except (StorageError, OSError) as error:

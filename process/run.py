@@ -20,7 +20,7 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def run(main: Main) -> int:
-    """Runs `main`, which ends when the event it is given is set. Returns the exit code.
+    """Runs `main`, which ends when the event it is given is set. Returns the exit code: 2 for wrong settings.
 
     SIGTERM and SIGINT set the event; a second one exits at once. When the file descriptor named by
     CAREMESH_PARENT_FD reaches its end, the parent is gone: the event is set and the process ends
@@ -32,6 +32,9 @@ def run(main: Main) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201  # no log is set up yet
         return 2
+    except OSError as error:  # a port that is taken now and may be free at the next start
+        print(error.strerror or error, file=sys.stderr)  # noqa: T201  # logs are not set up any more
+        return 1
     return 0
 
 

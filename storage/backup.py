@@ -4,7 +4,8 @@ A copy is of one moment: it is read in one transaction. Putting one back is one 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -12,15 +13,16 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, Table, delete, insert, select, text
+from sqlalchemy import MetaData, Table, delete, insert, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.functions import count
 
-from storage.address import MysqlPlace, place_of
+from storage.address import MysqlPlace, SqlitePlace, place_of
 from storage.columns import Moment
-from storage.copies import Label, checked, tables, writing
+from storage.copies import Copy, Label, checked, tables, writing
 from storage.engine import reading_engine, writing_engine
 from storage.errors import CopyRefused
-from storage.lane import Lane
+from storage.lane import Lane, T, Work
 from storage.migrations import LONGEST, PATIENCE, migrate
 from storage.occupied import alone, hold, nobody_else, stopped
 from storage.shape import utc_now
@@ -28,15 +30,28 @@ from storage.shape import utc_now
 BATCH = 500  # rows read or written at once
 
 
-def backup(address: str, metadata: MetaData, scripts: Path, path: Path, service: str, program: str) -> int:
-    """Writes a copy of a database, which may be serving. Returns the number of rows.
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A service's database.
 
-    Args:
-        address: the database's.
+    Attributes:
+        service: whose it is: "records".
         metadata: all of its tables.
         scripts: the folder of its migrations.
+    """
+
+    service: str
+    address: str = field(repr=False)
+    metadata: MetaData
+    scripts: Path
+
+
+async def backup(store: Store, path: Path, program: str) -> Copy:
+    """Writes a copy of a database, which may be serving.
+
+    Args:
+        store: the database.
         path: the new file.
-        service: whose it is.
         program: the version of this program.
 
     Raises:
@@ -44,55 +59,92 @@ def backup(address: str, metadata: MetaData, scripts: Path, path: Path, service:
         Unavailable: the database cannot be read.
         OSError: the file cannot be written.
     """
-    label = Label(service, _newest(scripts), program, utc_now().isoformat())
+    label = Label(store.service, _newest(store.scripts), program, utc_now().isoformat())
 
-    async def work(connection: AsyncConnection) -> int:
+    async def work(connection: AsyncConnection) -> Copy:
         await _refuse_other_schema(connection, label.schema)
         with writing(path, label) as writer:
-            for table in metadata.sorted_tables:
+            for table in store.metadata.sorted_tables:
                 await writer.table(table.name, table.columns.keys(), _rows(connection, table))
-            return writer.rows
+        return writer.copy
 
-    return asyncio.run(_alone_in(Lane(reading_engine(address, 1), turns=1), work))
+    return await _alone_in(Lane(reading_engine(store.address, 1), turns=1), work)
 
 
-def restore(address: str, metadata: MetaData, scripts: Path, path: Path, service: str) -> int:
-    """Replaces all that a stopped service's database holds by a copy. Returns the number of rows.
+def check(store: Store, path: Path) -> Copy:
+    """A copy, found whole and fit to be put back into a database.
 
     Raises:
-        CopyRefused: the copy is damaged, another service's or of another schema, or the service is running.
+        CopyRefused: it is damaged, another service's or of another schema.
+        OSError: the file cannot be read.
+    """
+    copy = checked(path)
+    if copy.label.service != store.service:
+        raise CopyRefused(f"{path} is a copy of {copy.label.service}, not of {store.service}")
+    if copy.label.schema != (newest := _newest(store.scripts)):
+        raise CopyRefused(
+            f"{path} is of schema {copy.label.schema} and this program's is {newest}: "
+            f"put it back with version {copy.label.program}, then start this one, which brings it up to date"
+        )
+    return copy
+
+
+async def held(store: Store) -> int:
+    """How many rows would be lost if a copy were put back.
+
+    Raises:
+        Unavailable: the database cannot be read.
+    """
+    place = place_of(store.address)
+    if isinstance(place, SqlitePlace) and not place.file.exists():
+        return 0
+
+    async def work(connection: AsyncConnection) -> int:
+        there = set(await connection.run_sync(lambda opened: inspect(opened).get_table_names()))
+        tables = [table for table in store.metadata.sorted_tables if table.name in there]
+        counts = [(await connection.execute(select(count()).select_from(table))).scalar_one() for table in tables]
+        return sum(counts)
+
+    return await _alone_in(Lane(reading_engine(store.address, 1), turns=1), work)
+
+
+async def restore(store: Store, path: Path, before: Callable[[], Awaitable[object]] | None = None) -> Copy:
+    """Replaces all that a stopped service's database holds by a copy.
+
+    Args:
+        store: the database.
+        path: the copy.
+        before: done when all is in place, before it is committed; what it raises leaves the database as it was.
+
+    Raises:
+        CopyRefused: the copy is not fit, or the service is running.
         MigrationFailed: the schema could not be made.
         Unavailable: the database cannot be written.
         OSError: the file cannot be read.
     """
-    label = checked(path)
-    if label.service != service:
-        raise CopyRefused(f"{path} is a copy of {label.service}, not of {service}")
-    if label.schema != (newest := _newest(scripts)):
-        raise CopyRefused(
-            f"{path} is of schema {label.schema} and this program's is {newest}: "
-            f"put it back with version {label.program}, then start this one, which brings it up to date"
-        )
-    migrate(address, scripts)
-    place = place_of(address)
+    copy, place = check(store, path), place_of(store.address)
 
-    async def work(connection: AsyncConnection) -> int:
+    async def work(connection: AsyncConnection) -> None:
         if isinstance(place, MysqlPlace):
             await hold(connection, place, PATIENCE)
             await nobody_else(connection)
-        for table in metadata.sorted_tables:
+        for table in reversed(store.metadata.sorted_tables):
             await connection.execute(delete(table))
-        filled = tables(path)
-        return sum([await _fill(connection, metadata.tables[name], columns, rows) for name, columns, rows in filled])
+        for name, columns, rows in tables(path):
+            await _fill(connection, store.metadata.tables[name], columns, rows)
+        if before:
+            await before()
 
-    with alone(place, PATIENCE), stopped(place):
-        return asyncio.run(_alone_in(Lane(writing_engine(address, 1), turns=1), work))
+    with stopped(place):
+        await asyncio.to_thread(migrate, store.address, store.scripts)
+        with alone(place, PATIENCE):
+            await _alone_in(Lane(writing_engine(store.address, 1), turns=1), work)
+    return copy
 
 
-async def _alone_in(lane: Lane, work: Any) -> int:
+async def _alone_in(lane: Lane, work: Work[T]) -> T:
     try:
-        rows: int = await lane.run(work, LONGEST)
-        return rows
+        return await lane.run(work, LONGEST)
     finally:
         await lane.close(grace=1.0)
 
@@ -103,13 +155,10 @@ async def _rows(connection: AsyncConnection, table: Table) -> AsyncIterator[Sequ
             yield row
 
 
-async def _fill(connection: AsyncConnection, table: Table, columns: list[str], rows: Iterator[list[Any]]) -> int:
+async def _fill(connection: AsyncConnection, table: Table, columns: list[str], rows: Iterator[list[Any]]) -> None:
     moments = {name for name in columns if isinstance(table.c[name].type, Moment)}
-    total = 0
     while batch := list(islice(rows, BATCH)):
         await connection.execute(insert(table), [_typed(columns, moments, row) for row in batch])
-        total += len(batch)
-    return total
 
 
 def _typed(columns: list[str], moments: set[str], row: list[Any]) -> dict[str, Any]:
@@ -118,7 +167,9 @@ def _typed(columns: list[str], moments: set[str], row: list[Any]) -> dict[str, A
 
 
 async def _refuse_other_schema(connection: AsyncConnection, newest: str) -> None:
-    stored = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
+    made = await connection.run_sync(lambda opened: inspect(opened).has_table("alembic_version"))
+    asked = text("SELECT version_num FROM alembic_version")
+    stored = (await connection.execute(asked)).scalar_one() if made else "none"
     if stored != newest:
         raise CopyRefused(f"the database is of schema {stored} and this program's is {newest}: start the service once")
 

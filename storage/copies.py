@@ -38,22 +38,37 @@ class Label:
     format: str = FORMAT
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A whole copy: what it is of, how many rows it has, and a checksum of all that it says."""
+
+    label: Label
+    rows: int
+    checksum: str
+
+
 class Writer:
     """A copy being written; see `writing`."""
 
     def __init__(self, file: BinaryIO, label: Label) -> None:
-        self._file, self._sum, self.rows = file, _checksum(), 0
+        self._file, self._label, self._sum, self._rows = file, label, _checksum(), 0
         self._line(asdict(label))
+
+    @property
+    def copy(self) -> Copy:
+        """What was written so far."""
+        return Copy(self._label, self._rows, self._sum.hexdigest())
 
     async def table(self, name: str, columns: Sequence[str], rows: AsyncIterator[Sequence[object]]) -> None:
         """One table with all its rows."""
         self._line({"table": name, "columns": list(columns)})
         async for row in rows:
             self._line(list(row))
-            self.rows += 1
+            self._rows += 1
 
     def end(self) -> None:
-        self._file.write(orjson.dumps({"rows": self.rows, "checksum": self._sum.hexdigest()}) + b"\n")
+        """The last line."""
+        self._file.write(orjson.dumps({"rows": self._rows, "checksum": self._sum.hexdigest()}) + b"\n")
 
     def _line(self, value: object) -> None:
         line = orjson.dumps(value) + b"\n"
@@ -79,26 +94,26 @@ def writing(path: Path, label: Label) -> Iterator[Writer]:
             file.flush()
             os.fsync(file.fileno())
         os.link(part, path)  # unlike a rename it never replaces what came there meanwhile
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
-def checked(path: Path) -> Label:
-    """What a copy is of, after all of it was read and found whole.
+def checked(path: Path) -> Copy:
+    """A copy, after all of it was read and found whole.
 
     Raises:
         CopyRefused: it is no copy, was cut short or was changed.
     """
-    found, lines, last = _checksum(), 0, b""
+    found, rows, last = _checksum(), 0, b""
     with path.open("rb") as file:
         for line in file:
             found.update(last)
-            lines, last = lines + 1, line
-    end = _value(last)
-    if not isinstance(end, dict) or end.get("checksum") != found.hexdigest():
+            rows += line.startswith(b"[")  # labels, heads and ends are objects
+            last = line
+    if _value(last) != {"rows": rows, "checksum": found.hexdigest()}:
         raise CopyRefused(f"{path} is not a whole copy: it was cut short or changed; take another one")
-    return label_of(path)
+    return Copy(label_of(path), rows, found.hexdigest())
 
 
 def label_of(path: Path) -> Label:
@@ -141,7 +156,8 @@ def _checksum() -> Any:
     return blake2b(digest_size=32, person=b"caremesh.copy")
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Makes the names in a folder outlive the machine."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -42,9 +42,9 @@ def migrate(address: str, scripts: Path, patience: float = PATIENCE) -> None:
     """
     try:
         place = place_of(address)
-        if isinstance(place, SqlitePlace):
-            _make_private(place.file)
         with alone(place, patience):
+            if isinstance(place, SqlitePlace):
+                _make_private(place.file)
             asyncio.run(_upgrade(address, partial(_migrating, place=place, scripts=scripts, patience=patience)))
     except (StorageError, CommandError, DBAPIError, OSError) as error:
         raise MigrationFailed(f"the schema could not be brought up to date: {_reason(error)}") from error
@@ -85,7 +85,6 @@ def _run(connection: Connection, scripts: Path) -> None:
 
 def _make_private(file: Path) -> None:
     # Patients' data: for this user only. SQLite gives its side files the same mode.
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 

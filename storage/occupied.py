@@ -100,7 +100,8 @@ def _occupied(place: Place, kind: int, refusal: str) -> Iterator[None]:
 
 @contextmanager
 def _lock(file: Path, name: str, kind: int) -> Iterator[bool]:
-    """Whether the lock was free; if so it is held while the block lasts."""
+    """Whether the lock was free; if so it is held while the block lasts. The database's folder is made for it."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(file.with_name(f"{file.name}.{name}"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield _try(descriptor, kind)

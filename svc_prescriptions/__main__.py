@@ -1,4 +1,4 @@
-"""`python -m svc_prescriptions` serves; `migrate`, `backup FILE` and `restore FILE` see to its database."""
+"""`python -m svc_prescriptions` serves; `migrate`, `backup` and `restore` see to its database."""
 
 import sys
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from storage.errors import IllegalStep
 from storage.rules import Rules, text_bytes
 from storage.shape import Document
+from svc_prescriptions.mailbox import MailboxError, transmitted
 
 # The codes of FHIR R4's MedicationRequest.status (hl7.org/fhir/R4/valueset-medicationrequest-status.html).
 NEW_STATUSES = ("draft", "active", "completed", "stopped")
@@ -27,7 +28,6 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 
 LONGEST_NAME = 200
 LONGEST_ADDRESS = 500
-LONGEST_MAIL_ADDRESS = 254  # RFC 5321, erratum 1690
 MOST_MEDICATIONS = 100
 LARGEST_BYTES = 1024 * 1024  # of a whole prescription, so that one always fits a page
 QUANTITY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,4})?")
@@ -158,13 +158,21 @@ def _check(content: PrescriptionContent, statuses: Collection[str], rules: Rules
         rules.choice("status", content.status, statuses)
     rules.day("written_on", content.written_on)
     rules.day("patient_birth_date", content.patient_birth_date)
-    rules.line("mail_to", content.mail_to, most=LONGEST_MAIL_ADDRESS)
+    _check_mail_to(content.mail_to, rules)
     rules.line("patient_name", content.patient_name, most=LONGEST_NAME)
     rules.line("prescriber_name", content.prescriber_name, most=LONGEST_NAME)
     rules.lines("patient_address", content.patient_address, most=LONGEST_ADDRESS)
     rules.lines("prescriber_address", content.prescriber_address, most=LONGEST_ADDRESS)
     rules.source_id(content.source_id)
     _check_medications(content, rules)
+
+
+def _check_mail_to(value: str, rules: Rules) -> None:
+    try:
+        if value:
+            transmitted(value)
+    except MailboxError as error:
+        rules.refuse("mail_to", str(error))
 
 
 def _check_medications(content: PrescriptionContent, rules: Rules) -> None:

@@ -9,8 +9,9 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from caremesh import state
@@ -29,12 +30,15 @@ class Up:
         written: how many writes its gateways have answered with 201.
     """
 
-    def __init__(self, place: Path, *, port: int = 0, gateways: int = 1) -> None:
+    def __init__(
+        self, place: Path, *, port: int = 0, gateways: int = 1, databases: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.config, self.data = place / "caremesh.toml", place / "var"
         kinds = {"registry": 1, "records": 2, "prescriptions": 2, "gateway": gateways}
         tables = [
             f"[{kind}]\ncount = {count}\nport = {port if kind == 'gateway' else 0}" for kind, count in kinds.items()
         ]
+        tables += [f'[{kind}.environment]\nCAREMESH_DATABASE = "{place}"' for kind, place in databases.items()]
         self.config.write_text("\n".join(tables), encoding="utf-8")
         self.lines: list[str] = []
         self.written = 0

@@ -10,10 +10,8 @@ from caremesh import preflight
 from caremesh.config import Config, ConfigError, read
 from caremesh.doctor.finding import Finding, note, well, wrong
 from caremesh.state import State
-from caremesh.up.plan import plan
-from caremesh.up.ports import Ports, bind, holder
-
-DATABASES = ("records", "prescriptions")
+from caremesh.up.plan import DATABASES, environments
+from caremesh.up.ports import bind, holder
 
 
 def configuration(file: Path) -> tuple[Config | None, list[Finding]]:
@@ -28,21 +26,11 @@ def configuration(file: Path) -> tuple[Config | None, list[Finding]]:
 
 def settings(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Whether each process would take what it is given."""
-    environments = environments_of(config, environ)
-    problems = preflight.problems(config, environments)
+    problems = preflight.problems(config, environments(config, environ))
     yield from (wrong("settings", problem, "mend it there") for problem in problems)
     yield from (note("settings", f"no process reads {name}") for name in preflight.misspelt(environ))
     if not problems:
         yield well("settings", "each process takes its own")
-
-
-def environments_of(config: Config, environ: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
-    """The environment that `caremesh up` would give each kind."""
-    ports = Ports()
-    try:
-        return plan(config, ports, environ).environments
-    finally:
-        ports.close()
 
 
 def ports(config: Config, running: State | None) -> Iterator[Finding]:
@@ -68,9 +56,9 @@ def _port(what: str, port: int, ours: str | None, kind: str) -> Finding:
 
 def databases(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Whether each service's database can be opened and is sound."""
-    environments = environments_of(config, environ)
+    found = environments(config, environ)
     for kind in DATABASES:
-        address = environments[kind].get("CAREMESH_DATABASE", "")
+        address = found[kind].get("CAREMESH_DATABASE", "")
         if address.startswith("sqlite:///"):
             yield _sqlite(f"database {kind}", Path(address.removeprefix("sqlite:///")))
         else:
@@ -80,7 +68,7 @@ def databases(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
 def _sqlite(what: str, file: Path) -> Finding:
     if not file.exists():
         return well(what, f"{file} is made by the first start")
-    remedy = f"stop the clinic, move {file} away and restore a backup of it"
+    remedy = f"stop the clinic, move {file} away, and put a backup back: `caremesh restore DIR`"
     if not os.access(file, os.R_OK | os.W_OK):
         return wrong(what, f"{file} is not readable and writable", f"`sudo chown $USER {file}`")
     try:

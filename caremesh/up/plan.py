@@ -8,7 +8,8 @@ from pathlib import Path
 from caremesh.config import KINDS, OWNED, Config, Kind
 from caremesh.up.ports import HOST, Ports
 
-_DATABASES = ("records", "prescriptions")
+DATABASES = ("records", "prescriptions")
+"""The kinds that have one."""
 # One value for all processes would be wrong for all but one.
 _PER_KIND = ("CAREMESH_DATABASE", "CAREMESH_ADVERTISE")
 
@@ -65,6 +66,15 @@ def plan(config: Config, ports: Ports, environ: Mapping[str, str]) -> Plan:
     return Plan(tuple(specs), tuple(notes))
 
 
+def environments(config: Config, environ: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+    """The environment that `caremesh up` would give each kind."""
+    ports = Ports()
+    try:
+        return plan(config, ports, environ).environments
+    finally:
+        ports.close()
+
+
 def _take(kind: Kind, ports: Ports, notes: list[str]) -> Iterator[int]:
     wanted = kind.port
     for number in range(1, kind.count + 1):
@@ -89,7 +99,7 @@ def _instead(name: str) -> str:
 def _spec(kind: Kind, number: int, port: int, data: Path, inherited: Mapping[str, str], registries: str) -> Spec:
     name = f"{kind.name}.{number}"
     environment = {"PYTHONUNBUFFERED": "1"}
-    if kind.name in _DATABASES:
+    if kind.name in DATABASES:
         environment["CAREMESH_DATABASE"] = f"sqlite:///{data / kind.name}.db"
     environment = _over(_over(environment, kind.environment), inherited)  # the environment wins over the file
     environment |= {"CAREMESH_PORT": str(port), "CAREMESH_HOST": HOST, "CAREMESH_PROCESS": name}

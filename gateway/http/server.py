@@ -11,7 +11,6 @@ import uvicorn
 from gateway.http.edge import App
 from gateway.http.limits import KEEP_ALIVE
 from gateway.http.protocol import capped
-from process.settings import SettingsError
 
 GRACE = 1
 """Seconds for requests in flight when the gateway ends; uvicorn counts whole ones, and all must end within 3."""
@@ -33,7 +32,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket on which connections may queue from now on; port 0 takes a free one.
 
     Raises:
-        SettingsError: the address is taken or not this machine's.
+        OSError: the address is taken or not this machine's.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
@@ -43,9 +42,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise SettingsError(
-            f"CAREMESH_PORT: cannot listen on {host}:{port} ({error.strerror}); choose a free port"
-        ) from None
+        raise OSError(error.errno, f"cannot listen on {host}:{port} ({error.strerror}); choose a free port") from None
     return listener
 
 

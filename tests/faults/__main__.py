@@ -9,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.faults.report import Report, Scenario
 
 SCENARIOS = {
@@ -18,7 +20,8 @@ SCENARIOS = {
     "fsync": "tests.faults.fsync:run",
     "races": "tests.faults.races:run",
     "keys": "tests.faults.copies:run",
-    "pages": "tests.faults.pages:run",
+    "pages-sqlite": "tests.faults.pages:on_sqlite",
+    "pages-mariadb": "tests.faults.pages:on_mariadb",
     "cancelled-sqlite": "tests.faults.cancelled:on_sqlite",
     "cancelled-mariadb": "tests.faults.cancelled:on_mariadb",
     "disk-full": "tests.faults.disk:run",
@@ -46,7 +49,12 @@ def _run(name: str, seed: int, share: float) -> bool:
     began = time.monotonic()
     print(f"{name}: seed {seed}, share {share:g}", flush=True)
     run = getattr(importlib.import_module(module), function)
-    report: Report = run(Scenario(folder, seed, share, lambda line: print(f"  {line}", flush=True)))
+    try:
+        report: Report = run(Scenario(folder, seed, share, lambda line: print(f"  {line}", flush=True)))
+    except (pytest.skip.Exception, pytest.fail.Exception) as why:
+        print(f"  {why}")
+        shutil.rmtree(folder)
+        return False
     for figure, value in report.figures.items():
         print(f"  {figure}: {value:,}" if isinstance(value, int) else f"  {figure}: {value}")
     for told in report.broken[:3]:

@@ -50,8 +50,8 @@ def small_disk(folder: Path, size: int) -> Iterator[SmallDisk]:
         assert holder.stdout
         assert holder.stderr
         if holder.stdout.readline() != b"mounted\n":
-            why = holder.stderr.read().decode().strip()
-            cannot_run(f"what happens on a full disk ({why})", REMEDY)
+            why, *_ = (holder.stderr.read().decode() or "mount says nothing").splitlines()
+            cannot_run(f"what happens on a full disk ({why.removeprefix(f'mount: {folder}: ')})", REMEDY)
         try:
             yield SmallDisk(folder)
         finally:

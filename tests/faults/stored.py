@@ -14,7 +14,11 @@ SHOWN_TWICE = -1
 
 
 async def stored(
-    http: aiohttp.ClientSession, url: str, patients: Sequence[int], operations: Sequence[Operation]
+    http: aiohttp.ClientSession,
+    url: str,
+    patients: Sequence[int],
+    operations: Sequence[Operation],
+    at_once: int = AT_ONCE,
 ) -> tuple[Histories, Listed]:
     """Histories of all that lists show or that a client has ever heard of; and what the lists show.
 
@@ -23,11 +27,12 @@ async def stored(
         url: of a gateway.
         patients: whose documents the clients wrote.
         operations: what the clients know.
+        at_once: histories that are asked for.
     """
     listed, owners = await _listed(http, url, patients)
     owners |= {operation.place: operation.patient for operation in operations if operation.place[1]}
     histories: dict[Place, list[Version]] = {}
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns = asyncio.Semaphore(at_once)
 
     async def look(place: Place, owner: int) -> None:
         async with turns:

@@ -22,9 +22,10 @@ def test_a_full_disk_refuses_writes_whole_and_reads_on_and_writes_when_there_is_
     assert {name for name, count in report.figures.items() if count} == {
         "acknowledged",
         "checkpoints that could not end",
-        "documents read when there is room again",
-        "documents read while the disk is full",
+        "documents looked at when there is room again",
+        "documents looked at while the disk is full",
         "logs that could not grow",
+        "reads among refused writes",
         "refused",
         "rounds",
         "started on a full disk",

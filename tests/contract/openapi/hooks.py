@@ -28,6 +28,9 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         # A replacement keeps the stored source_id: which one that is, only the service knows.
         if case.method == "PUT":
             case.body.pop("source_id", None)
+        # A format does not know the domains that nobody's mail goes to (RFC 6761).
+        if str(case.body.get("mail_to")).endswith((".test", ".invalid", ".local", ".localhost", ".onion", ".arpa")):
+            case.body["mail_to"] = "pharmacy@example.org"
     # To JSON Schema 7.0 is an integer. Here it is refused, in ids above all, and the ids' own tests hold that.
     case.body = whole(case.body)
     if case.headers:

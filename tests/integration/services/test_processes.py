@@ -23,7 +23,8 @@ from protos.generated.google.protobuf import Empty
 from protos.generated.levels import LEVELS
 from storage.address import sqlite_file
 from storage.database import Database
-from tests.databases import ON_MARIADB, ON_SQLITE
+from storage.documents import Documents
+from tests.databases import ON_MARIADB, ON_SQLITE, PRESCRIPTIONS, RECORDS
 from tests.fakes.mariadb import PASSWORD, QUOTED, MariaDB
 from tests.fakes.waiting import until
 
@@ -31,6 +32,8 @@ SERVICES: dict[str, tuple[str, type[Service]]] = {
     "svc_records": ("records", pb.PatientRecordsServiceBase),
     "svc_prescriptions": ("prescriptions", pb.PrescriptionManagementServiceBase),
 }
+
+KINDS = {"svc_records": RECORDS, "svc_prescriptions": PRESCRIPTIONS}
 
 
 async def start(
@@ -103,6 +106,11 @@ async def test_a_copy_is_taken_while_serving_and_put_back_once_stopped(
         replica.send_signal(signal.SIGTERM)
         assert (await ended(replica))[0] == 0
     assert await ended(await start(package, "restore", file, address=address)) == (0, "")
+    async with Database(address) as database:
+        await Documents(database, KINDS[package].shape).add(KINDS[package].content(), "local")
+    code, told = await ended(await start(package, "restore", file, address=address))
+    assert (code, "holds 2 rows" in told) == (1, True)  # a document and its version
+    assert await ended(await start(package, "restore", "--replace", file, address=address)) == (0, "")
     code, told = await ended(await start(package, "backup", file, address=address))
     assert (code, "is there already" in told, "Traceback" in told) == (1, True, False)
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.address import place_of
-from storage.backup import backup, restore
-from storage.copies import checked
+from storage.address import place_of, sqlite_file
+from storage.backup import Store, backup, check, held, restore
+from storage.copies import Copy, checked
 from storage.database import Database
 from storage.documents import Documents
-from storage.errors import CopyRefused, MigrationFailed
+from storage.errors import CopyRefused, MigrationFailed, Unavailable
 from storage.keys import Answered, Once, digest
 from storage.occupied import alone, stopped
 from tests.databases import DIALECTS, ON_SQLITE, PRESCRIPTIONS, RECORDS, Kind, migrated
@@ -28,12 +28,16 @@ EVERY_SCRIPT = "Příliš žluťoučký kůň · مرحبا · 病歷 · 🧑‍
 ONCE: Once[Any] = Once("local", "k1", digest(b""), lambda _: b"\x00\xff")
 
 
-def copied(address: str, kind: Kind, file: Path) -> int:
-    return backup(address, kind.shape.table.metadata, kind.migrations, file, kind.name, "1.2.3")
+def store(address: str, kind: Kind) -> Store:
+    return Store(kind.name, address, kind.shape.table.metadata, kind.migrations)
 
 
-def put_back(address: str, kind: Kind, file: Path) -> int:
-    return restore(address, kind.shape.table.metadata, kind.migrations, file, kind.name)
+async def copied(address: str, kind: Kind, file: Path) -> Copy:
+    return await backup(store(address, kind), file, "1.2.3")
+
+
+async def put_back(address: str, kind: Kind, file: Path) -> Copy:
+    return await restore(store(address, kind), file)
 
 
 async def everything(address: str, kind: Kind) -> dict[str, list[Any]]:
@@ -74,12 +78,12 @@ async def test_a_copy_put_back_is_the_database_on_any_kind_of_database(
     """Every row of every table; keys are still answered, ids go on; a clinic can move to a server by this."""
     await filled(address, kind)
     file = tmp_path / "copy"
-    rows = await asyncio.to_thread(copied, address, kind, file)
+    copy = await copied(address, kind, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert await asyncio.to_thread(put_back, elsewhere, kind, file) == rows
+    assert await put_back(elsewhere, kind, file) == checked(file) == copy
     found = await everything(elsewhere, kind)
     assert found == await everything(address, kind)
-    assert sum(map(len, found.values())) == rows == 12 + 14 + 1
+    assert sum(map(len, found.values())) == copy.rows == await held(store(elsewhere, kind)) == 12 + 14 + 1
     async with Database(elsewhere) as database:
         documents = Documents(database, kind.shape)
         with pytest.raises(Answered):
@@ -91,13 +95,13 @@ async def test_what_was_there_is_replaced_as_a_whole(address: str, kind: Kind, t
     """After a mistake of yesterday nothing of yesterday may be left; and it can be done again."""
     await filled(address, kind)
     before, file = await everything(address, kind), tmp_path / "copy"
-    await asyncio.to_thread(copied, address, kind, file)
+    await copied(address, kind, file)
     async with Database(address) as database:
         documents = Documents(database, kind.shape)
         await documents.replace(1, lambda _: kind.content(words="spoilt"), "eve")
         late = await documents.add(kind.content(), "eve")
     for _ in range(2):
-        await asyncio.to_thread(put_back, address, kind, file)
+        await put_back(address, kind, file)
         assert await everything(address, kind) == before
     async with Database(address) as database:
         new = await Documents(database, kind.shape).add(kind.content(), "a")
@@ -120,11 +124,11 @@ async def test_a_copy_taken_while_others_write_is_of_one_moment(address: str, ki
         writers = [asyncio.create_task(write(number)) for number in range(4)]
         files = [tmp_path / f"copy{number}" for number in range(4)]
         for file in files:
-            await asyncio.to_thread(copied, address, kind, file)
+            await copied(address, kind, file)
         stop.set()
         await asyncio.gather(*writers)
     for file in files:
-        await asyncio.to_thread(put_back, address, kind, file)
+        await put_back(address, kind, file)
         found = await everything(address, kind)
         table, versions, keys = (
             found[table.name] for table in (kind.shape.table, kind.shape.versions, kind.shape.keys)
@@ -138,12 +142,12 @@ async def test_a_running_service_is_not_written_over(address: str, kind: Kind, t
     file = tmp_path / "copy"
     async with Database(address) as database:
         documents = Documents(database, kind.shape)
-        await asyncio.to_thread(copied, address, kind, file)
+        await copied(address, kind, file)
         late = await documents.add(kind.content(), "a")
         with pytest.raises(CopyRefused, match="stop all"):
-            await asyncio.to_thread(put_back, address, kind, file)
+            await put_back(address, kind, file)
         assert await documents.get(late.key) == late
-    await asyncio.to_thread(put_back, address, kind, file)
+    await put_back(address, kind, file)
 
 
 async def test_putting_back_that_fails_changes_nothing(
@@ -152,12 +156,31 @@ async def test_putting_back_that_fails_changes_nothing(
     """It is one transaction, to the last row."""
     await filled(address, kind)
     before, file = await everything(address, kind), tmp_path / "copy"
-    await asyncio.to_thread(copied, address, kind, file)
+    await copied(address, kind, file)
     for name, lines in _tables_of(file).items():
         monkeypatch.setattr("storage.backup.tables", partial(_fails_after, name, lines))
         with pytest.raises(ZeroDivisionError):
-            await asyncio.to_thread(put_back, address, kind, file)
+            await put_back(address, kind, file)
         assert await everything(address, kind) == before
+
+
+async def test_what_is_done_before_the_end_can_still_leave_all_as_it_was(
+    address: str, kind: Kind, tmp_path: Path
+) -> None:
+    """The other service's copy may turn out not to fit in there."""
+    await filled(address, kind)
+    file = tmp_path / "copy"
+    await copied(address, kind, file)
+    async with Database(address) as database:
+        await Documents(database, kind.shape).add(kind.content(), "late")
+    before = await everything(address, kind)
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await restore(store(address, kind), file, fail)
+    assert await everything(address, kind) == before
 
 
 def _tables_of(file: Path) -> dict[str, list[Any]]:
@@ -178,7 +201,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     folder = tmp_path_factory.mktemp("copy")
     address, file = f"sqlite:///{folder}/records.db", folder / "copy"
     asyncio.run(filled(address, RECORDS))
-    copied(address, RECORDS, file)
+    asyncio.run(copied(address, RECORDS, file))
     return address, file
 
 
@@ -197,13 +220,21 @@ def test_a_copy_that_was_cut_short_or_changed_is_refused_before_anything_is_touc
         if not last:
             with pytest.raises(CopyRefused):
                 checked(spoilt)
-    assert checked(copy[1]).service == "records"
+    assert checked(copy[1]).label.service == "records"
+
+
+def test_a_copy_that_tells_another_number_of_rows_is_refused(copy: tuple[str, Path], tmp_path: Path) -> None:
+    """The checksum is of the lines before the last one."""
+    changed = tmp_path / "changed"
+    changed.write_bytes(copy[1].read_bytes().replace(b'{"rows":27,', b'{"rows":28,'))
+    with pytest.raises(CopyRefused, match="not a whole copy"):
+        checked(changed)
 
 
 def test_a_copy_of_another_service_is_refused(copy: tuple[str, Path], sqlite_address: str) -> None:
     """Two files in one folder are soon exchanged."""
     with pytest.raises(CopyRefused, match="a copy of records, not of prescriptions"):
-        put_back(sqlite_address, PRESCRIPTIONS, copy[1])
+        check(store(sqlite_address, PRESCRIPTIONS), copy[1])
 
 
 def test_a_copy_of_another_schema_is_refused_with_its_remedy(
@@ -215,7 +246,7 @@ def test_a_copy_of_another_schema_is_refused_with_its_remedy(
     newest = max((older / "versions").glob("r*.py"))
     newest.unlink()
     with pytest.raises(CopyRefused, match=r"of schema 0002 .* 0001: put it back with version 1\.2\.3"):
-        restore(sqlite_address, RECORDS.shape.table.metadata, older, copy[1], "records")
+        check(Store("records", sqlite_address, RECORDS.shape.table.metadata, older), copy[1])
 
 
 async def test_a_database_that_was_not_brought_up_to_date_is_not_copied(sqlite_address: str, tmp_path: Path) -> None:
@@ -225,17 +256,30 @@ async def test_a_database_that_was_not_brought_up_to_date_is_not_copied(sqlite_a
         old = text("UPDATE alembic_version SET version_num = '0001'")
         await database.write(partial(AsyncConnection.execute, statement=old))
     with pytest.raises(CopyRefused, match="start the service once"):
-        await asyncio.to_thread(copied, sqlite_address, RECORDS, tmp_path / "copy")
+        await copied(sqlite_address, RECORDS, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
+
+
+async def test_where_nothing_is_yet_nothing_would_be_lost_and_nothing_is_copied(
+    address: str, dialect: str, tmp_path: Path
+) -> None:
+    """A first start that never came to its migration."""
+    assert await held(store(address, RECORDS)) == 0
+    if dialect == "sqlite":
+        assert not sqlite_file(address).exists()
+        sqlite_file(address).touch()
+        assert await held(store(address, RECORDS)) == 0
+    with pytest.raises(CopyRefused, match=r"of schema none .* start the service once"):
+        await copied(address, RECORDS, tmp_path / "copy")
 
 
 def test_a_copy_never_replaces_a_file_and_a_failed_one_leaves_none(copy: tuple[str, Path], tmp_path: Path) -> None:
     """The copy of yesterday may be the only good one."""
     with pytest.raises(CopyRefused, match="is there already"):
-        copied(copy[0], RECORDS, copy[1])
+        asyncio.run(copied(copy[0], RECORDS, copy[1]))
     gone = copy[0].replace("records.db", "nothing.db")
-    with pytest.raises(Exception, match="cannot be used"):
-        copied(gone, RECORDS, tmp_path / "copy")
+    with pytest.raises(Unavailable, match="cannot be used"):
+        asyncio.run(copied(gone, RECORDS, tmp_path / "copy"))
     assert list(tmp_path.iterdir()) == []
 
 

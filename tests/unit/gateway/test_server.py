@@ -11,7 +11,6 @@ import pytest
 
 from gateway.examples import NEW_RECORD
 from gateway.http import protocol, server
-from process.settings import SettingsError
 from tests.fakes.gateway import Gateway
 from tests.fakes.waiting import until
 
@@ -316,5 +315,5 @@ async def test_a_port_that_is_taken_is_named_with_its_remedy() -> None:
     """At start, on one line, without a traceback."""
     listener = server.listen("127.0.0.1", 0)
     listener.listen()
-    with listener, pytest.raises(SettingsError, match="choose a free port"):
+    with listener, pytest.raises(OSError, match=r"in use\); choose a free port"):
         server.listen("127.0.0.1", listener.getsockname()[1])

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[3]
 ORDERLY = """
@@ -85,3 +88,16 @@ sys.exit(run(main))
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "CAREMESH_PORT: mend it\n")
+
+
+@pytest.mark.parametrize("module", ["gateway", "caremesh.registry"])
+def test_a_taken_port_is_a_failure_and_no_wrong_setting(module: str) -> None:
+    """The supervisor tries again after a failure and gives everything up for a setting; a port may be free again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = {**os.environ, "CAREMESH_PORT": str(port)}
+        line = [sys.executable, "-m", module]
+        ended = subprocess.run(line, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use); choose a free port" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -90,6 +90,20 @@ def test_every_wrong_field_is_named_at_once_with_its_place() -> None:
     )
 
 
+@pytest.mark.parametrize("mail_to", ["", "pharmacy@example.org", '"a b"@example.org', "jörg@münchen.de"])
+def test_a_prescription_is_mailed_to_one_mailbox_or_nobody(mail_to: str) -> None:
+    """It is kept as it was written; how it travels is the letter's matter."""
+    assert created(replace(GOOD, mail_to=mail_to), {}, TODAY).mail_to == mail_to
+
+
+@pytest.mark.parametrize("mail_to", ["x", "a@b.org, c@d.org", "Name <a@b.org>", "a@b.org\r\nBcc: c@d.org", "a@b.org\0"])
+def test_what_no_letter_can_go_to_is_refused_by_its_field(mail_to: str) -> None:
+    """A new one and a change alike; the client can still mend it, the pharmacist could not."""
+    assert refused(replace(GOOD, mail_to=mail_to)) == ["mail_to"]
+    with pytest.raises(Invalid):
+        accepted(1, replace(GOOD, mail_to=mail_to))
+
+
 def test_a_prescription_has_1_to_100_medications() -> None:
     """None is no prescription; thousands are a mistake."""
     assert refused(replace(GOOD, medications=())) == ["medications"]

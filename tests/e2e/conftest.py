@@ -1,0 +1,5 @@
+"""The database server that some of these tests run on."""
+
+from tests.databases import server
+
+__all__ = ["server"]
