@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from grpclib.const import Handler
+from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 from h2.exceptions import ProtocolError
 
@@ -116,6 +117,8 @@ def _answer(error: Exception) -> tuple[StatusError, str | None]:
     """What the caller is told, and where the failure lies if nobody foresaw it."""
     if isinstance(error, StatusError):
         return error, None
+    if isinstance(error, GRPCError):  # how a service written for grpclib says no
+        return StatusError(Status(error.status.value), error.message or ""), None
     if isinstance(error, Unreadable):
         return StatusError(Status.INVALID_ARGUMENT, str(error)), None
     if isinstance(error, BadMessage):
