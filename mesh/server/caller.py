@@ -51,7 +51,8 @@ class Caller(Protocol):
         super().__init__(max_message, max_streams)
         self._answer, self._opened, self._clock = answer, opened, clock
         self._max_age, self._age_grace = max_age, age_grace
-        self._last = MAX_ID
+        self._ageing: asyncio.Task[None] | None = None
+        self._last, self._retiring = MAX_ID, False
         self._tasks: dict[GrpcStream, asyncio.Task[None]] = {}
         self._idle, self._ponged = asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -59,7 +60,8 @@ class Caller(Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.processor.processors[PingAckReceived] = self._pong
-        self._ageing = asyncio.create_task(self._age())
+        if self._max_age < float("inf"):
+            self._ageing = asyncio.create_task(self._age())
         self._opened(self)
 
     def accept(self, stream: GrpcStream, headers: Headers, release_stream: Callable[[], None]) -> None:
@@ -85,7 +87,8 @@ class Caller(Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        self._ageing.cancel()
+        if self._ageing is not None:
+            self._ageing.cancel()
 
     def goaway_received(self, goaway: GoAway) -> None:
         """It opens no more streams, and closes when it has its answers."""
@@ -100,6 +103,10 @@ class Caller(Protocol):
         Two steps, since streams may be on their way when it is told: the first asks for no more of them, the
         second, a round trip later, names the last that was taken.
         """
+        if self._retiring:
+            await self.closed.wait()
+            return
+        self._retiring = True
         self.connection.goaway(GoAway(MAX_ID))
         self.connection.ping()
         await self._within(ROUND, self._ponged)

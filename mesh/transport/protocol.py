@@ -107,7 +107,7 @@ class Protocol(H2Protocol, AbstractHandler):
         }
         h2.local_settings = Settings(client=bool(self.side.client_side), initial_values=ours)
         h2.initiate_connection()
-        h2.increment_flow_control_window(WINDOW - h2.remote_settings.initial_window_size)
+        h2.increment_flow_control_window(WINDOW - h2.inbound_flow_control_window)
         # h2 ends the connection over one stream too many, though the peer may not have heard of the limit yet.
         h2.local_settings.max_concurrent_streams = 2**31
         h2.local_settings.acknowledge()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Self, TypeVar
 
+from h2.connection import H2Connection
 from hpack import Decoder, Encoder
 from hyperframe.frame import (
     DataFrame,
@@ -64,6 +65,11 @@ def request(path: str, **fields: str) -> Fields:
     """A request's headers; an underscore stands for a hyphen."""
     base = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "far", "te": "trailers"}
     return base | {"content-type": "application/grpc"} | {name.replace("_", "-"): v for name, v in fields.items()}
+
+
+def books(h2: H2Connection) -> int:
+    """What the far side may still send, and what was freed and is held back until it is worth a frame."""
+    return h2.inbound_flow_control_window + int(h2._inbound_flow_control_window_manager._bytes_processed)
 
 
 class Peer:

@@ -222,7 +222,7 @@ async def test_the_window_is_full_again_after_calls_that_were_aborted_before_the
                 await peer.answers()
         await peer.answers()
         await until(lambda: not only(server).processor.streams)
-        assert books(only(server)) == WINDOW
+        assert http2.books(only(server).connection.h2) == WINDOW
         assert only(server)._tasks == {}
         assert await says(peer, 4_001) is Status.OK
 
@@ -238,13 +238,7 @@ async def test_the_window_is_full_again_after_calls_that_were_aborted_in_the_mid
                 await peer.answers()
         await peer.answers()
         await until(lambda: not only(server).processor.streams)
-        assert books(only(server)) == WINDOW
-
-
-def books(caller: Caller) -> int:
-    """What the client may still send, and what was freed and is held back until it is worth a frame."""
-    h2 = caller.connection.h2
-    return h2.inbound_flow_control_window + h2._inbound_flow_control_window_manager._bytes_processed
+        assert http2.books(only(server).connection.h2) == WINDOW
 
 
 # How a connection ends
@@ -286,6 +280,25 @@ async def test_a_client_that_does_not_answer_the_ping_is_left_all_the_same() -> 
         assert (await peer.next(GoAwayFrame)).last_stream_id == 1
         await clock.turn(1.0)
         await peer.closed()
+
+
+async def test_an_aged_connection_is_not_told_of_more_streams_when_the_server_stops_too() -> None:
+    """RFC 9113: the last stream that a GOAWAY names never rises."""
+    clock = TurnedClock()
+    stack = serving(max_age=60.0, grace=30.0, clock=clock, rng=Middling())
+    async with stack as (server, echo, _), connected(server.address) as peer:
+        peer.send(*asks(peer, 1, "wait"))
+        await echo.arrived.wait()
+        await clock.turn(60.0)
+        peer.send(http2.pong(await peer.next(PingFrame)))
+        await peer.answers()
+        stopping = asyncio.create_task(server.drain())
+        await peer.answers()
+        echo.go_on.set()
+        assert await status_of(peer, 1) is Status.OK
+        await peer.close()
+        await stopping
+        assert [frame.last_stream_id for frame, _ in peer.seen if isinstance(frame, GoAwayFrame)] == [http2.MAX_ID, 1]
 
 
 async def test_what_outlasts_the_grace_of_an_aged_connection_is_cut_off() -> None:

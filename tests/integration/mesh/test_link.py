@@ -1,6 +1,7 @@
 """Our client against a far side that the test plays frame by frame."""
 
 import asyncio
+from random import Random
 
 import pytest
 from grpclib.encoding.proto import ProtoCodec
@@ -16,7 +17,10 @@ from hyperframe.frame import (
 )
 
 from mesh.clock import SystemClock
+from mesh.endpoints.endpoint import Endpoint
 from mesh.errors import Lost, MeshError, Refused, RemoteError, Unreachable
+from mesh.events import Events
+from mesh.policy import Policy
 from mesh.status import Status
 from mesh.transport import Transport
 from mesh.transport.channel import KEEPALIVE
@@ -316,6 +320,19 @@ async def test_a_caller_that_is_cancelled_while_it_is_woken_is_cancelled() -> No
     with pytest.raises(asyncio.CancelledError):
         await calling
     assert calling.cancelling() == 1
+
+
+async def test_a_probe_that_is_refused_says_nothing_of_the_endpoints_health() -> None:
+    """Its connection went away just then: taking it out for that would fail the calls of a second."""
+    async with Listening() as far:
+        policy, clock = Policy(), SystemClock()
+        endpoint = Endpoint("echo", far.address, policy, ProtoCodec(), clock, Random(1), Events())
+        probing = asyncio.create_task(endpoint.probe())
+        peer = await far.peer()
+        peer.send(http2.reset((await asked(peer))[0], REFUSED_STREAM))
+        await probing
+        assert endpoint.well
+        endpoint.close()
 
 
 # Where streams run out
