@@ -141,8 +141,8 @@ class Channel:
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
+            if not turn.cancelled():
+                self._wake(1)  # it was our turn, and is somebody else's now
+            elif turn in self._waiting:
                 self._waiting.remove(turn)
-            else:
-                self._wake(1)  # it was our turn, and somebody else's now
             raise
