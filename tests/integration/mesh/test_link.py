@@ -374,6 +374,30 @@ async def test_a_caller_that_waits_in_line_and_goes_leaves_its_place_to_the_next
         transport.close()
 
 
+async def test_a_turn_that_came_to_a_caller_who_was_just_cancelled_goes_to_the_next(to: To) -> None:
+    """Both in one turn of the loop; the stream that became free would stay free while others wait."""
+    async with Listening() as far:
+        transport = Transport(far.address, ProtoCodec(), SystemClock(), max_links=1)
+        calls = [begun(transport, str(number)) for number in range(3)]
+        peer = await far.peer(http2.settings(MAX_CONCURRENT_STREAMS=1))
+        (stream,) = await asked(peer)
+        channel = transport._channel
+        freed = channel.freed
+
+        def freed_and_cancelled() -> None:
+            freed()
+            calls[1].cancel()
+
+        channel.freed = freed_and_cancelled  # type: ignore[method-assign]
+        peer.send(*peer.answer(stream, body("first")))
+        (stream,) = await asked(peer)
+        channel.freed = freed  # type: ignore[method-assign]
+        peer.send(*peer.answer(stream, body("third")))
+        assert (await calls[0], await calls[2]) == ("first", "third")
+        assert calls[1].cancelled()
+        transport.close()
+
+
 async def test_calls_in_line_go_on_elsewhere_when_their_connection_goes_away(to: To) -> None:
     """They have not been sent, so nobody needs to hear of it."""
     async with Listening() as far:
