@@ -371,6 +371,8 @@ async def test_a_client_that_reads_nothing_does_not_hold_up_a_stop() -> None:
         peer.send(http2.settings(INITIAL_WINDOW_SIZE=2**31 - 1), window)
         peer.send(*(frame for stream in range(1, 41, 2) for frame in asks(peer, stream, "wide")))
         await until(lambda: not only(server).connection.write_ready.is_set())
+        caller = only(server)
         async with asyncio.timeout(20):
             await server.drain()
+            await caller.closed.wait()
         assert echo.handled
