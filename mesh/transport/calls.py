@@ -4,8 +4,7 @@ What grpclib raises is turned into the things that a caller needs to know apart:
 with (`Unreachable`, `Refused`), sent and not answered (`Lost`), answered (`Reply` or `RemoteError`).
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import h2.exceptions
@@ -16,13 +15,13 @@ from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from mesh.call import Call, Reply
 from mesh.clock import Clock
 from mesh.details import Details, DetailsCodec
-from mesh.errors import Lost, RemoteError, Unreadable
+from mesh.errors import Lost, MeshError, RemoteError, Unreadable
 from mesh.status import Status
 from mesh.transport.channel import Channel
 from mesh.transport.connection import MAX_MESSAGE, BadMessage
 from mesh.transport.request import Request
 
-LINK_BROKE = (StreamTerminatedError, ProtocolError, ConnectionError, OSError, h2.exceptions.ProtocolError)
+FAILURES = (GRPCError, StreamTerminatedError, ProtocolError, OSError, h2.exceptions.ProtocolError)
 UNREADABLE = (Unreadable, ValueError, TypeError, LookupError, EOFError)  # the last four from codecs less careful
 
 
@@ -54,23 +53,25 @@ class Transport:
             Lost: something was sent and no answer came.
             RemoteError: the answer is an error.
         """
-        with self._told():
+        try:
             async with self._request(call, Cardinality.UNARY_UNARY) as request:
                 await request.send_message(call.message, end=True)
-                with _read():
-                    message = await request.recv_message()
-                    await request.recv_trailing_metadata()
+                message = await _read(request, to_the_end=True)
+        except FAILURES as failure:
+            raise self._told(failure) from None
         if message is None:
             raise RemoteError(Status.INTERNAL, "the answer is OK and holds no message")
         return Reply(message, texts(request.trailing_metadata), self._address)
 
     async def streamed(self, call: Call) -> AsyncGenerator[Any, None]:
         """Makes a call that is answered by a stream of messages. Raises as a unary call does."""
-        with self._told():
+        try:
             async with self._request(call, Cardinality.UNARY_STREAM) as request:
                 await request.send_message(call.message, end=True)
-                while (message := await self._next(request)) is not None:
+                while (message := await _read(request, to_the_end=False)) is not None:
                     yield message
+        except FAILURES as failure:
+            raise self._told(failure) from None
 
     def close(self) -> None:
         """Ends the connections; calls under way on them are lost."""
@@ -83,36 +84,28 @@ class Transport:
     def _request(self, call: Call, cardinality: Cardinality) -> Request:
         return Request(self._channel, call, cardinality, self._codec, self._details, self._clock)
 
-    @staticmethod
-    async def _next(request: Request) -> Any:
-        with _read():
-            message = await request.recv_message()
-            if message is None:
-                await request.recv_trailing_metadata()
-            return message
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except GRPCError as error:
-            raise _remote(error) from None
-        except StreamTerminatedError as error:
-            raise Lost(f"the call to {self._address} broke: {error}", reason="link_broke") from None
-        except LINK_BROKE as error:
-            text = f"the connection to {self._address} broke: {type(error).__name__}"
-            raise Lost(text, reason="link_broke") from None
+    def _told(self, failure: Exception) -> MeshError:
+        if isinstance(failure, GRPCError):
+            return _remote(failure)
+        if isinstance(failure, StreamTerminatedError):
+            text = f"the call to {self._address} broke: {failure}"
+        else:
+            text = f"the connection to {self._address} broke: {type(failure).__name__}"
+        return Lost(text, reason="link_broke")
 
 
-@contextmanager
-def _read() -> Iterator[None]:
+async def _read(request: Request, *, to_the_end: bool) -> Any:
+    """The next message, or None after the last; the last is known when the end has been read too."""
     try:
-        yield
+        message = await request.recv_message()
+        if to_the_end or message is None:
+            await request.recv_trailing_metadata()
     except BadMessage as error:
         raise RemoteError(error.status, str(error)) from None
     except UNREADABLE as error:
         text = str(error) if isinstance(error, Unreadable) else f"the answer cannot be read: {type(error).__name__}"
         raise RemoteError(Status.INTERNAL, text) from None
+    return message
 
 
 def _remote(error: GRPCError) -> RemoteError:

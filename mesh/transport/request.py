@@ -24,29 +24,32 @@ class Waker(Wrapper):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        self._error: Exception | None = None
+        self._waiting: asyncio.Task[Any] | None = None
+        self._woken: asyncio.Task[Any] | None = None
         self._before = 0  # cancellations of the task when it began to wait
-        self._woke = False
 
     def __enter__(self) -> None:
-        super().__enter__()
-        self._before = _task().cancelling()
+        if self._error is not None:
+            raise self._error
+        self._waiting = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._before = task.cancelling()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task, woke = _task(), self._woke
-        self._tasks.discard(task)
-        self._woke = False
-        if woke and task.uncancel() > self._before:
+        self._waiting = None
+        if self._error is None:
+            return
+        if self._woken is not None and self._woken.uncancel() > self._before:
             raise asyncio.CancelledError  # it was cancelled from elsewhere, too
-        if self._error is not None:
-            raise self._error
+        raise self._error
 
     def cancel(self, error: Exception) -> None:
-        if not self.cancelled:
-            super().cancel(error)
-            self._woke = bool(self._tasks)
+        if self._error is None:
+            self._error, self._woken = error, self._waiting
+            if self._woken is not None:
+                self._woken.cancel()
 
 
 class Request(Stream[Any, Any]):
@@ -94,7 +97,3 @@ class Request(Stream[Any, Any]):
         # grpclib's server answers a method it does not know without a content type; the status counts.
         if "grpc-status" not in headers_map:
             super()._raise_for_content_type(headers_map)
-
-
-def _task() -> "asyncio.Task[Any]":
-    return cast("asyncio.Task[Any]", asyncio.current_task())
