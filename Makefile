@@ -1,6 +1,6 @@
 # `make help` lists what there is. Everything runs in .venv, which is built when first needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test faults lint format protos lock clean
+.PHONY: help run test faults mail-faults lint format protos lock clean
 BIN := .venv/bin
 
 help: ## this list
@@ -14,6 +14,9 @@ test: lint ## all tests, after the linters
 
 faults: .venv/complete ## every fault scenario in full size, an hour or two; NAMES="races pages", SEED=1, SHARE=1
 	@$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --share $(or $(SHARE),1) $(NAMES)
+
+mail-faults: .venv/complete ## those of mail alone
+	@$(MAKE) --no-print-directory faults NAMES="mail mail-defects relay-away hostile"
 
 lint: .venv/complete ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -4,7 +4,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ MOST = 32  # of one kind: beyond this it is a typing error
 # The order of starting; stopping goes the other way round.
 KINDS = {
     "registry": "caremesh.registry",
+    "mail-sink": "caremesh.sink",
     "records": "svc_records",
     "prescriptions": "svc_prescriptions",
     "gateway": "gateway",
 }
+OPTIONAL = ("mail-sink",)  # there may be none of them: count = 0, or no such table
 # What `caremesh up` itself hands to each process, and what to write instead.
 OWNED = {
     "CAREMESH_PORT": "`port` of the kind",
@@ -33,9 +35,9 @@ class Kind:
     """One kind of process: `count` of them, the first on `port` (0: any free one)."""
 
     name: str
-    count: int
-    port: int
-    environment: Mapping[str, str]
+    count: int = 1
+    port: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,16 @@ def _unknown(key: str, known: Iterable[str], where: str) -> str:
 
 
 def _kind(name: str, table: object, problems: list[str]) -> Kind:
+    least = 0 if name in OPTIONAL else 1
+    if table is None and not least:
+        return Kind(name, 0)
     if not isinstance(table, dict):
         what = "is missing" if table is None else "must be a table"
         problems.append(f"[{name}] {what}; write\n  [{name}]\n  count = 1\n  port = 0")
-        return Kind(name, 1, 0, {})
+        return Kind(name)
     known = ("count", "port", "environment")
     problems += [_unknown(key, known, f"[{name}] ") for key in table if key not in known]
-    count = _number(f"[{name}] count", table.get("count", 1), 1, MOST, problems)
+    count = _number(f"[{name}] count", table.get("count", 1), least, MOST, problems)
     port = _number(f"[{name}] port", table.get("port", 0), 0, 65535, problems)
     return Kind(name, count, port, _environment(name, table.get("environment", {}), problems))
 

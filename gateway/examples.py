@@ -86,6 +86,41 @@ PRESCRIPTION: Json = {
     "deleted": False,
 }
 
+DELIVERIES: Json = {
+    "prescription_id": 41,
+    "deliveries": [
+        {
+            "delivery_id": 18,
+            "prescription_id": 41,
+            "version": 2,
+            "kind": "revision",
+            "state": "waiting",
+            "attempts": 1,
+            "next_attempt_at": "2026-03-17T09:12:31.204519Z",
+            "message_id": "<prescription.41.2.revision@clinic.example>",
+            "last_error": "RCPT 451 4.7.1",
+            "replaces": "<prescription.41.1.new@clinic.example>",
+            "created_at": "2026-03-17T09:12:20.118006Z",
+            "updated_at": "2026-03-17T09:12:20.530771Z",
+        },
+        {
+            "delivery_id": 17,
+            "prescription_id": 41,
+            "version": 1,
+            "kind": "new",
+            "state": "sent",
+            "attempts": 1,
+            "next_attempt_at": "",
+            "message_id": "<prescription.41.1.new@clinic.example>",
+            "last_error": "",
+            "replaces": "",
+            "created_at": "2026-03-17T08:44:51.003907Z",
+            "updated_at": "2026-03-17T08:44:51.310244Z",
+        },
+    ],
+    "next_cursor": "",
+}
+
 PRESCRIPTION_HISTORY: Json = {
     "prescription_id": 41,
     "patient_id": 7,

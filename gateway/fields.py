@@ -85,8 +85,11 @@ OptionalDay = Annotated[
 ]
 Undeleted = Annotated[bool, AfterValidator(_undeleted), WithJsonSchema({"type": "boolean", "const": False})]
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+OptionalMoment = Annotated[str, WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"const": ""}]})]
 
 Category = Literal["medical-history", "diagnosis", "treatment-plan", "note"]
+LetterKind = Literal["new", "revision", "cancellation"]
+LetterState = Literal["waiting", "sending", "sent", "failed", "uncertain", "withdrawn"]
 NewStatus = Literal["draft", "active", "completed", "stopped"]
 NextStatus = Literal["", "active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft"]
 AnyStatus = Literal["active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft", "unknown"]

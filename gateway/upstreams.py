@@ -108,6 +108,11 @@ class PrescriptionsClient(Upstream):
         page: pb.PrescriptionPage = await self._call(asked, "GetPrescriptionHistory", message)
         return page
 
+    async def deliveries(self, asked: Asked, prescription_id: int, patient_id: int) -> pb.DeliveryPage:
+        message = pb.PrescriptionRequest(prescription_id=prescription_id, patient_id=patient_id, **_paging(asked))
+        page: pb.DeliveryPage = await self._call(asked, "GetDeliveries", message)
+        return page
+
     async def read(self, asked: Asked, prescription_id: int, patient_id: int) -> pb.Prescription:
         message = pb.PrescriptionRequest(prescription_id=prescription_id, patient_id=patient_id)
         prescription: pb.Prescription = await self._call(asked, "GetPrescription", message)

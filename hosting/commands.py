@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hosting.hosted import Hosted
+from hosting.hosted import Command, Hosted
 from hosting.settings import ServiceSettings
 from mesh.version import __version__
 from process.run import watch_parent
@@ -16,12 +16,11 @@ from storage.errors import CopyRefused
 if TYPE_CHECKING:  # Alembic takes long to import, and a service that serves needs none of it
     from storage.backup import Store
 
-Command = Callable[[Hosted, ServiceSettings], str]
-USAGE = "[migrate | backup FILE | restore [--replace] FILE]"
+USAGE = "migrate | backup FILE | restore [--replace] FILE"
 
 
-def command(arguments: Sequence[str]) -> Command | None:
-    """What the arguments ask for; it returns what to print. None where they ask for nothing that there is."""
+def command(hosted: Hosted, arguments: Sequence[str]) -> Command | None:
+    """What the arguments ask for. None where they ask for nothing that there is."""
     match arguments:
         case ["migrate"]:
             return _migrate
@@ -31,14 +30,20 @@ def command(arguments: Sequence[str]) -> Command | None:
             return partial(_restore, file=Path(file), replace=True)
         case ["restore", file]:
             return partial(_restore, file=Path(file), replace=False)
-    return None
+    return hosted.command(arguments)
+
+
+def usage(hosted: Hosted) -> str:
+    """How the program is called."""
+    return f"usage: python -m {hosted.package} [{' | '.join(filter(None, (USAGE, hosted.usage)))}]"
 
 
 def store(hosted: Hosted, settings: ServiceSettings) -> "Store":
     """The service's database, to be copied or filled."""
     from storage.backup import Store
 
-    return Store(hosted.name, settings.database, hosted.shape.table.metadata, hosted.migrations)
+    mend = partial(hosted.mend, settings=settings) if hosted.mend else None
+    return Store(hosted.name, settings.database, hosted.shape.table.metadata, hosted.migrations, mend)
 
 
 def _migrate(hosted: Hosted, settings: ServiceSettings) -> str:

@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from hosting.commands import USAGE, command
-from hosting.hosted import Hosted
+from hosting.beside import beside
+from hosting.commands import command, usage
+from hosting.hosted import Ground, Hosted
 from hosting.settings import ServiceSettings
 from hosting.sweep import sweeping
 from hosting.watch import watching
@@ -31,9 +32,9 @@ DOMAIN = "caremesh"
 
 def main(hosted: Hosted, arguments: Sequence[str]) -> int:
     """`python -m <package>` serves; with arguments it does one of its commands. Returns the exit code."""
-    asked = command(arguments)
+    asked = command(hosted, arguments)
     if arguments and not asked:
-        return _failed(f"usage: python -m {hosted.package} {USAGE}", 2)
+        return _failed(usage(hosted), 2)
     try:
         if not asked:
             return run(partial(_serve, hosted))
@@ -63,7 +64,7 @@ async def _serve(hosted: Hosted, stop: asyncio.Event) -> None:
 async def _run(hosted: Hosted, settings: ServiceSettings, stop: asyncio.Event) -> None:
     events, health = Events(), Health()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(
+        observed = await stack.enter_async_context(
             setup(
                 process=settings.process,
                 service=hosted.name,
@@ -76,9 +77,10 @@ async def _run(hosted: Hosted, settings: ServiceSettings, stop: asyncio.Event) -
         database = await stack.enter_async_context(Database(settings.database))
         for engine in database.engines:
             trace_sql(engine)
-        service = hosted.build(database, health)
+        built = hosted.build(Ground(database, health, settings, events, observed.tracing))
+        await stack.enter_async_context(beside(built.beside, stop))
         server = Server(
-            [service],
+            [built.service],
             host=settings.host,
             port=settings.port,
             codec=Codec(),

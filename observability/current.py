@@ -3,6 +3,7 @@
 from opentelemetry import context
 from opentelemetry.context import Context
 from opentelemetry.trace import Tracer, format_trace_id, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 # The tracer travels in the context beside the span, so that what runs deep inside a request
 # (an SQL listener) finds it there and no module needs a tracer of its own.
@@ -24,3 +25,10 @@ def trace_id() -> str:
     """The present trace's id, 32 hexadecimal digits; "" outside a trace. It is valid even when nothing is exported."""
     identity = get_current_span().get_span_context()
     return format_trace_id(identity.trace_id) if identity.is_valid else ""
+
+
+def traceparent() -> str:
+    """The present span as W3C's `traceparent`, for work that goes on after its request; "" outside a trace."""
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent", "")

@@ -4,7 +4,8 @@ Names and attributes are those of OpenTelemetry's semantic conventions for HTTP,
 `previous-rpc-attempts` and `transparent-retry` are gRFC A72's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry import context
@@ -46,6 +47,18 @@ class Tracing:
         parent = _W3C.extract({"traceparent": carrier.get("traceparent", "")}, Context())
         span = self._tracer.start_span(name, parent, SpanKind.SERVER, attributes, record_exception=False)
         return span, carrying(self._tracer, set_span_in_context(span, parent))
+
+    @contextmanager
+    def resumed(self, name: str, traceparent: str, attributes: Mapping[str, Any]) -> Iterator[Span]:
+        """A span, for the length of the block, of work that goes on after the request that `traceparent` names."""
+        parent = _W3C.extract({"traceparent": traceparent}, Context())
+        span = self._tracer.start_span(name, parent, SpanKind.CONSUMER, attributes, record_exception=False)
+        token = context.attach(carrying(self._tracer, set_span_in_context(span, parent)))
+        try:
+            yield span
+        finally:
+            context.detach(token)
+            span.end()
 
     def call(self, name: str, carrier: dict[str, str], attributes: Mapping[str, Any]) -> Span:
         """A client span below the present one; the carrier gets the `traceparent` that the far side continues."""

@@ -38,12 +38,14 @@ class Store:
         service: whose it is: "records".
         metadata: all of its tables.
         scripts: the folder of its migrations.
+        mend: changes what a copy has put there as far as it may not be true any more.
     """
 
     service: str
     address: str = field(repr=False)
     metadata: MetaData
     scripts: Path
+    mend: Work[None] | None = None
 
 
 async def backup(store: Store, path: Path, program: str) -> Copy:
@@ -132,6 +134,8 @@ async def restore(store: Store, path: Path, before: Callable[[], Awaitable[objec
             await connection.execute(delete(table))
         for name, columns, rows in tables(path):
             await _fill(connection, store.metadata.tables[name], columns, rows)
+        if store.mend:
+            await store.mend(connection)
         if before:
             await before()
 

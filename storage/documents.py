@@ -4,10 +4,10 @@ A record and a prescription are documents. A service says how its documents lie 
 how they are found, listed, written and hidden is the same for both and stands here.
 
 The order within a write's transaction: its idempotency key, whether the document is there, its version, what the
-domain says of the change; then the row, its version and the key's answer, all of it or nothing.
+domain says of the change; then the row, its version, what follows from it and the key's answer, all of it or nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic
 
@@ -25,6 +25,7 @@ from storage.pages import Page, Position, cursor_after, fill, position_of
 from storage.shape import C, Document, Shape, utc_now
 
 Patience = float | None
+Follow = Callable[[AsyncConnection, Document[C]], Awaitable[None]]
 ALL: Mapping[str, str] = {}
 
 
@@ -38,10 +39,17 @@ class Documents(Generic[C]):
         database: where they lie.
         shape: how they lie there.
         now: the time, in UTC.
+        follow: does, in the write's transaction, what follows from a version that it has made.
     """
 
-    def __init__(self, database: Database, shape: Shape[C], now: Callable[[], datetime] = utc_now) -> None:
-        self._database, self._shape, self._now = database, shape, now
+    def __init__(
+        self,
+        database: Database,
+        shape: Shape[C],
+        now: Callable[[], datetime] = utc_now,
+        follow: Follow[C] | None = None,
+    ) -> None:
+        self._database, self._shape, self._now, self._follow = database, shape, now, follow
         self._table = shape.table
         self._key: Column[int] = shape.table.c[shape.key]
         self._listing = Listing(shape.table, shape.key, shape.day)
@@ -166,9 +174,15 @@ class Documents(Generic[C]):
 
     async def _write(self, make: Work[Document[C]], patience: Patience, once: Once[Document[C]] | None) -> Document[C]:
         async def work(connection: AsyncConnection) -> Document[C]:
-            return await self._keys.once(connection, once, lambda: make(connection), self._now())
+            return await self._keys.once(connection, once, lambda: self._made(connection, make), self._now())
 
         return await self._database.write(work, patience)
+
+    async def _made(self, connection: AsyncConnection, make: Work[Document[C]]) -> Document[C]:
+        made = await make(connection)
+        if self._follow:
+            await self._follow(connection, made)
+        return made
 
     async def _stored(self, connection: AsyncConnection, key: int, patient_id: int, if_version: int) -> Document[C]:
         stored = self._shape.document(await self._find(connection, key, patient_id, to_write=True))

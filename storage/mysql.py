@@ -14,8 +14,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.address import MysqlPlace
+from storage.mysql_driver import Connection as DriverConnection
 
 TO_CONNECT = 3.0  # seconds
+LONGEST_KEPT = 300  # seconds, then a connection is made anew: firewalls forget those that lie idle, and tell nobody
 # Seconds that the server lets a statement wait for rows, and for tables that a migration changes. The lane answers
 # its caller in time whatever the server does; these end the wait of those whose caller has gone.
 WAITS = "innodb_lock_wait_timeout = 1, lock_wait_timeout = 2"
@@ -50,7 +52,12 @@ def reading_engine(place: MysqlPlace, connections: int) -> AsyncEngine:
 
 
 def _engine(place: MysqlPlace, connections: int, *, isolation: str, begin: str) -> AsyncEngine:
-    options: dict[str, Any] = {"connect_timeout": TO_CONNECT, "program_name": "caremesh", "autocommit": True}
+    options: dict[str, Any] = {
+        "async_creator_fn": DriverConnection.opened,
+        "connect_timeout": TO_CONNECT,
+        "program_name": "caremesh",
+        "autocommit": True,
+    }
     if place.authorities:
         options["ssl"] = ssl.create_default_context(cafile=place.authorities)
     engine = create_async_engine(
@@ -59,6 +66,7 @@ def _engine(place: MysqlPlace, connections: int, *, isolation: str, begin: str) 
         ),
         pool_size=connections,
         max_overflow=0,
+        pool_recycle=LONGEST_KEPT,
         hide_parameters=True,  # the text of a failed statement must not hold what a client sent
         connect_args=options,
     )

@@ -1,4 +1,4 @@
-"""`python -m svc_prescriptions` serves; `migrate`, `backup` and `restore` see to its database."""
+"""`python -m svc_prescriptions` serves; `migrate`, `backup`, `restore` see to its database, `mail` to its letters."""
 
 import sys
 

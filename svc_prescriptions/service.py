@@ -1,12 +1,13 @@
 """The prescription service: messages in, documents through the domain's rules into the database, messages out."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from hosting.caller import patience, principal
-from hosting.messages import given, read_only, taken
+from hosting.messages import given, read_only, rfc3339, taken
 from hosting.once import answered
 from mesh.server import Health
 from protos.generated.caremesh import v1 as pb
@@ -17,9 +18,13 @@ from storage.rules import history_asked, key_asked, list_asked
 from storage.shape import utc_now
 from svc_prescriptions.domain import Medication, Prescription, PrescriptionContent, accepted, changed, created
 from svc_prescriptions.errors import statuses
+from svc_prescriptions.outbox.deliveries import Deliveries
+from svc_prescriptions.outbox.delivery import Delivery
 from svc_prescriptions.repository import Prescriptions
 
 KEY = "prescription_id"
+M = TypeVar("M")
+Write = Callable[[Once[Prescription] | None], Awaitable[Prescription]]
 
 
 class PrescriptionsService(pb.PrescriptionManagementServiceBase):
@@ -27,14 +32,22 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
 
     Args:
         prescriptions: where they lie.
+        deliveries: what became of their mail.
         health: what every health answer of the process comes from.
+        written: called after each write, whatever came of it.
         now: the time, in UTC.
     """
 
-    def __init__(self, prescriptions: Prescriptions, health: Health, now: Callable[[], datetime] = utc_now) -> None:
-        self._prescriptions = prescriptions
-        self._health = health
-        self._now = now
+    def __init__(
+        self,
+        prescriptions: Prescriptions,
+        deliveries: Deliveries,
+        health: Health,
+        written: Callable[[], object] = bool,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._prescriptions, self._deliveries = prescriptions, deliveries
+        self._health, self._written, self._now = health, written, now
 
     async def get_patient_prescriptions(self, message: pb.PatientRequest) -> pb.PrescriptionPage:
         with statuses.told():
@@ -56,8 +69,8 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
         key, patient_id = message.prescription_id, message.patient_id
         with statuses.told():
             limit = history_asked(KEY, key, patient_id, message.limit)
-            await self._prescriptions.history(key, patient_id, limit, "", patience())
-            return pb.DeliveryPage()
+            page = await self._deliveries.page(key, patient_id, limit, message.cursor, patience())
+            return pb.DeliveryPage(items=[_delivery(one) for one in page.items], next_cursor=page.next_cursor)
 
     async def post_patient_prescription(self, message: pb.Prescription) -> pb.Prescription:
         with statuses.told():
@@ -66,7 +79,7 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
             async def write(once: Once[Prescription] | None) -> Prescription:
                 return await self._prescriptions.add(content, principal(), patience(), once)
 
-            return await answered(message, pb.Prescription, _message, write)
+            return await self._answered(message, pb.Prescription, _message, write)
 
     async def put_patient_prescription(self, message: pb.Prescription) -> pb.Prescription:
         key, version = message.prescription_id, message.version
@@ -78,7 +91,7 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
                     key, change, principal(), patience(), if_version=version, once=once
                 )
 
-            return await answered(message, pb.Prescription, _message, write)
+            return await self._answered(message, pb.Prescription, _message, write)
 
     async def delete_patient_prescription(self, message: pb.PrescriptionRequest) -> Empty:
         key, patient_id, version = message.prescription_id, message.patient_id, message.if_version
@@ -90,7 +103,13 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
                     key, patient_id, principal(), patience(), if_version=version, once=once
                 )
 
-            return await answered(message, Empty, lambda _: Empty(), write)
+            return await self._answered(message, Empty, lambda _: Empty(), write)
+
+    async def _answered(self, message: object, kind: type[M], tell: Callable[[Prescription], M], write: Write) -> M:
+        try:
+            return await answered(message, kind, tell, write)
+        finally:
+            self._written()
 
     async def check_health(self, message: Empty) -> pb.HealthStatus:  # noqa: ARG002  # the method has it
         return pb.HealthStatus(is_healthy=self._health.serving)
@@ -108,3 +127,9 @@ def _page(page: Page[Prescription]) -> pb.PrescriptionPage:
 def _message(prescription: Prescription) -> pb.Prescription:
     medications = [pb.Medication(**asdict(one)) for one in prescription.content.medications]
     return pb.Prescription(**given(prescription, KEY) | {"medications": medications})
+
+
+def _delivery(one: Delivery) -> pb.Delivery:
+    due = rfc3339(one.next_attempt_at) if one.next_attempt_at else ""
+    stamps = {"next_attempt_at": due, "created_at": rfc3339(one.created_at), "updated_at": rfc3339(one.updated_at)}
+    return taken(pb.Delivery, one, **stamps)

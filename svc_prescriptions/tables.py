@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, Integer, MetaData, String, Table
 
-from storage.columns import MYSQL, day_text, document_columns, long_text
+from storage.columns import MYSQL, Moment, ascii_text, day_text, document_columns, identity, long_text
 from storage.history import versions_table
 from storage.keys import keys_table
 
@@ -32,3 +32,32 @@ prescriptions = Table(
 )
 prescription_versions = versions_table("prescription_versions", prescriptions)
 keys = keys_table(metadata)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("delivery_id", identity(), primary_key=True, autoincrement=True),
+    Column("prescription_id", identity(), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("about", Integer, nullable=False),  # what a letter says stands in that version and nowhere else
+    Column("kind", ascii_text(16), nullable=False),
+    Column("state", ascii_text(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("next_attempt_at", Moment),
+    Column("give_up_at", Moment),
+    Column("message_id", ascii_text(320), nullable=False),
+    Column("replaces", ascii_text(320), nullable=False),
+    Column("maybe_left", Integer, nullable=False),
+    Column("holder", ascii_text(64), nullable=False),
+    Column("held_until", Moment),
+    Column("handed_at", Moment),
+    Column("last_error", ascii_text(80), nullable=False),
+    Column("traceparent", ascii_text(64), nullable=False),
+    # A prescription's letters, oldest first; and what is due, oldest first, however many were sent long ago.
+    Index("deliveries_of", "prescription_id", "delivery_id"),
+    Index("deliveries_due", "state", "delivery_id", "next_attempt_at"),
+    sqlite_autoincrement=True,
+    **MYSQL,
+)

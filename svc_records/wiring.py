@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from hosting.hosted import Hosted
-from mesh.server import Health
-from storage.database import Database
+from hosting.hosted import Built, Ground, Hosted
 from storage.documents import Documents
 from svc_records.repository import SHAPE
 from svc_records.service import RecordsService
@@ -13,8 +11,8 @@ from svc_records.settings import RecordsSettings
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def build(database: Database, health: Health) -> RecordsService:
-    return RecordsService(Documents(database, SHAPE), health)
+def build(ground: Ground) -> Built:
+    return Built(RecordsService(Documents(ground.database, SHAPE), ground.health))
 
 
 def hosted() -> Hosted:

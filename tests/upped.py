@@ -18,7 +18,7 @@ from caremesh import state
 from tests.fakes.waiting import wait_until
 
 COMMAND = (sys.executable, "-m", "caremesh")
-READY = 60  # seconds; a busy machine starts eleven interpreters for it
+READY = 60  # seconds; a busy machine starts a dozen interpreters for it
 HOUSE = Path(__file__).parents[1]
 
 
@@ -34,7 +34,7 @@ class Up:
         self, place: Path, *, port: int = 0, gateways: int = 1, databases: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self.config, self.data = place / "caremesh.toml", place / "var"
-        kinds = {"registry": 1, "records": 2, "prescriptions": 2, "gateway": gateways}
+        kinds = {"registry": 1, "mail-sink": 1, "records": 2, "prescriptions": 2, "gateway": gateways}
         tables = [
             f"[{kind}]\ncount = {count}\nport = {port if kind == 'gateway' else 0}" for kind, count in kinds.items()
         ]

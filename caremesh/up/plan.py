@@ -1,7 +1,7 @@
 """From caremesh.toml to what is started: one Spec a process, its port reserved, its environment complete."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from caremesh.up.ports import HOST, Ports
 
 DATABASES = ("records", "prescriptions")
 """The kinds that have one."""
+RELAY = "CAREMESH_MAIL_RELAY"
 # One value for all processes would be wrong for all but one.
 _PER_KIND = ("CAREMESH_DATABASE", "CAREMESH_ADVERTISE")
 
@@ -43,6 +44,12 @@ class Plan:
         return {spec.kind: spec.environment for spec in reversed(self.specs)}
 
     @property
+    def sink(self) -> str:
+        """The address of the sink that letters go to; "" where there is none, or where they go elsewhere."""
+        given = self.environments["prescriptions"].get(RELAY, "").removeprefix("smtp://")
+        return next((spec.address for spec in self.specs if spec.kind == "mail-sink" and spec.address == given), "")
+
+    @property
     def gateway(self) -> str:
         """The URL of the first gateway."""
         return next(f"http://{spec.address}" for spec in self.specs if spec.kind == "gateway")
@@ -56,10 +63,10 @@ def plan(config: Config, ports: Ports, environ: Mapping[str, str]) -> Plan:
     """
     notes = [f"{name} of the environment is not handed on: {_instead(name)}" for name in _withheld(environ)]
     taken = {name: list(_take(kind, ports, notes)) for name, kind in config.kinds.items()}
-    registries = ",".join(f"{HOST}:{port}" for port in taken["registry"])
     inherited = {name: value for name, value in environ.items() if name not in _withheld(environ)}
+    given = _given(config.data, taken)
     specs = [
-        _spec(config.kinds[name], number, port, config.data, inherited, registries)
+        _spec(config.kinds[name], number, port, inherited, given[name])
         for name in KINDS
         for number, port in enumerate(taken[name], start=1)
     ]
@@ -96,15 +103,24 @@ def _instead(name: str) -> str:
     return f"in caremesh.toml use {remedy}"
 
 
-def _spec(kind: Kind, number: int, port: int, data: Path, inherited: Mapping[str, str], registries: str) -> Spec:
+def _given(data: Path, taken: Mapping[str, Sequence[int]]) -> dict[str, dict[str, str]]:
+    """What each kind is told unless the file or the environment says otherwise."""
+    registries = ",".join(f"{HOST}:{port}" for port in taken["registry"])
+    given = {name: {"PYTHONUNBUFFERED": "1"} for name in KINDS}
+    for name in DATABASES:
+        given[name]["CAREMESH_DATABASE"] = f"sqlite:///{data / name}.db"
+    for name in (*DATABASES, "gateway"):
+        given[name]["CAREMESH_REGISTRIES"] = registries
+    given["mail-sink"]["CAREMESH_MAIL_FOLDER"] = str(data / "mail")
+    if taken["mail-sink"]:
+        given["prescriptions"][RELAY] = f"smtp://{HOST}:{taken['mail-sink'][0]}"
+    return given
+
+
+def _spec(kind: Kind, number: int, port: int, inherited: Mapping[str, str], given: Mapping[str, str]) -> Spec:
     name = f"{kind.name}.{number}"
-    environment = {"PYTHONUNBUFFERED": "1"}
-    if kind.name in DATABASES:
-        environment["CAREMESH_DATABASE"] = f"sqlite:///{data / kind.name}.db"
-    environment = _over(_over(environment, kind.environment), inherited)  # the environment wins over the file
+    environment = _over(_over(given, kind.environment), inherited)  # the environment wins over the file
     environment |= {"CAREMESH_PORT": str(port), "CAREMESH_HOST": HOST, "CAREMESH_PROCESS": name}
-    if kind.name != "registry":
-        environment["CAREMESH_REGISTRIES"] = registries
     return Spec(name, kind.name, (sys.executable, "-m", KINDS[kind.name]), port, environment)
 
 

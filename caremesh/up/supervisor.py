@@ -16,8 +16,8 @@ from caremesh.up.stream import ME
 
 Announce = Callable[[Plan], None]
 # Who stops first, and in which second at the latest: gateways finish what they have begun while the services
-# still answer, services withdraw their leases while the registry still listens.
-ORDER = (("gateway", 1.1), ("prescriptions records", 1.9), ("registry", 2.2))
+# still answer, services withdraw their leases and hand over their letters while registry and sink still listen.
+ORDER = (("gateway", 1.1), ("prescriptions records", 1.9), ("mail-sink registry", 2.2))
 SLOW = 20.0  # seconds after which to say what is not ready yet
 
 
@@ -65,7 +65,8 @@ class Supervisor:
                 child.stop(began + latest - time.monotonic())
             if ending:
                 await asyncio.wait([keeping[child] for child in ending])
-                self._say(ME, f"stopped: {kinds.replace(' ', ', ')}", "dim")
+                stopped = {child.spec.kind for child in ending}
+                self._say(ME, f"stopped: {', '.join(kind for kind in kinds.split() if kind in stopped)}", "dim")
         self._say(ME, f"all stopped in {time.monotonic() - began:.1f} s")
 
     async def _announce(self, announce: Announce) -> None:

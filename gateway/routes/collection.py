@@ -51,13 +51,13 @@ class _Routes:
     async def page(self, asked: Asked) -> Response:
         patient_id = asked.ids["patient_id"]
         page = await self._client.page(asked, patient_id)
-        return _page(asked, {"patient_id": patient_id, self._of.plural: page.items, "next_cursor": page.next_cursor})
+        return paged(asked, {"patient_id": patient_id, self._of.plural: page.items, "next_cursor": page.next_cursor})
 
     async def history(self, asked: Asked) -> Response:
         number, patient_id = asked.ids[self._of.id], asked.ids["patient_id"]
         page = await self._client.history(asked, number, patient_id)
         ids = {self._of.id: number, "patient_id": patient_id}
-        return _page(asked, {**ids, "versions": page.items, "next_cursor": page.next_cursor})
+        return paged(asked, {**ids, "versions": page.items, "next_cursor": page.next_cursor})
 
     async def read(self, asked: Asked) -> Response:
         found = await self._client.read(asked, asked.ids[self._of.id], asked.ids["patient_id"])
@@ -116,8 +116,8 @@ def _other_patient(error: RemoteError) -> bool:
     return error.status is Status.INVALID_ARGUMENT and any(found.field == "patient_id" for found in error.violations)
 
 
-def _page(asked: Asked, value: Any) -> Response:
-    """The bytes of it: orjson writes messages as they are: every field, by its name in the `.proto`."""
+def paged(asked: Asked, value: Any) -> Response:
+    """A page, or 304. orjson writes its messages as they are: every field, by its name in the `.proto`."""
     body = orjson.dumps(value)
     return _unless_known(asked, tag_of_bytes(body), lambda: body)
 

@@ -1,7 +1,7 @@
 """What records and prescriptions have in common, said once: the operations of a `Collection`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -36,6 +36,7 @@ class Collection:
         filters: of its lists.
         refusals: kinds of problem that a replacement may meet and others' do not.
         kept: what a replacement that does not name it leaves as it is, as a half sentence.
+        views: further operations that both ids lead to, by the name of the link to each.
     """
 
     noun: str
@@ -49,6 +50,7 @@ class Collection:
     filters: tuple[Query, ...] = ()
     refusals: tuple[Kind, ...] = ()
     kept: str = ""
+    views: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def plural(self) -> str:
@@ -168,6 +170,7 @@ def _links(of: Collection) -> dict[str, Any]:
     return {
         "read": {"operationId": f"read_{of.noun}", "parameters": both},
         "history": {"operationId": f"read_{of.noun}_history", "parameters": both},
+        **{name: {"operationId": operation, "parameters": both} for name, operation in of.views.items()},
         "replace": {"operationId": f"replace_patient_{of.noun}", "parameters": seen},
         "delete": {"operationId": f"delete_patient_{of.noun}", "parameters": seen},
         "list": {"operationId": f"list_patient_{of.plural}", "parameters": {"patient_id": both["patient_id"]}},

@@ -36,7 +36,7 @@ class Letter:
         version: of the prescription, whose writing made the letter.
         message_id: `<…@…>`, for good.
         replaces: the Message-ID of the letter that it replaces or cancels, or "".
-        reason: of a cancellation: a key of WHY, "" where none fits.
+        reason: of a cancellation: a key of WHY.
         again: whether it may have arrived before.
     """
 
@@ -103,7 +103,7 @@ def _subject(letter: Letter) -> str:
 def _notes(letter: Letter) -> list[str]:
     notes = []
     if letter.cancels:
-        notes = [WHY[letter.reason][1], VOID]
+        notes = [_why(letter)[1], VOID]
     elif letter.replaces or letter.kind == REVISION:
         notes = [REPLACED]
     return [*notes, AGAIN] if letter.again else notes
@@ -120,8 +120,12 @@ def _facts(letter: Letter) -> Rows:
     )
 
 
+def _why(letter: Letter) -> tuple[str, str]:
+    return WHY.get(letter.reason, WHY[""])
+
+
 def _status(letter: Letter) -> str:
-    return WHY[letter.reason][0] if letter.cancels else letter.prescription.content.status
+    return _why(letter)[0] if letter.cancels else letter.prescription.content.status
 
 
 def _patient(content: PrescriptionContent) -> Rows:

@@ -97,14 +97,39 @@ def review(present: Present, deliveries: Collection[Delivery], now: datetime) ->
     cancellation before it never left.
     """
     overtaken, ready = list[Delivery](), list[Delivery]()
+    in_hand = {one.recipient for one in deliveries if one.state is State.SENDING}
     for one in filter(lambda one: one.open, deliveries):
-        mine = [other for other in deliveries if other.recipient == one.recipient]
-        meant, in_hand = _meant(one, present, mine), any(other.state is State.SENDING for other in mine)
-        if meant is None:
+        as_meant = meant(one, present, deliveries)
+        if as_meant is None:
             overtaken.append(one)
-        elif one.due(now) and not in_hand:
-            ready.append(meant)
+        elif one.due(now) and one.recipient not in in_hand:
+            ready.append(as_meant)
     return Review(overtaken, ready)
+
+
+def meant(one: Delivery, present: Present, deliveries: Iterable[Delivery]) -> Delivery | None:
+    """A letter as it must be sent, by what has become of those before it; None when it is not wanted any more.
+
+    Args:
+        one: the letter.
+        present: its prescription as it is now.
+        deliveries: all letters about it.
+    """
+    mine = [other for other in deliveries if other.recipient == one.recipient]
+    wanted = Wish.CANCELLATION if one.cancels else Wish.LETTER
+    newer = any(_age(other) > _age(one) and other.state is not State.WITHDRAWN for other in mine)
+    if newer or present.wish(one.recipient) is not wanted:
+        return None
+    if one.maybe_left:  # the same in every attempt
+        return one
+    holds = held(other for other in mine if _age(other) < _age(one))
+    if not one.cancels:
+        return replace(one, kind=_kind(holds), replaces=holds.message_id if holds else "")
+    return replace(one, about=holds.about, replaces=holds.message_id) if holds else None
+
+
+def _open(mine: Sequence[Delivery], but: Delivery | None = None) -> Sequence[Delivery]:
+    return [one for one in mine if one.open and one is not but]
 
 
 def superseded(one: Delivery) -> Delivery:
@@ -140,24 +165,6 @@ def _silence(mine: Sequence[Delivery], _recipient: str, _same: Collection[int]) 
 
 
 PLANS = {Wish.LETTER: _letter, Wish.CANCELLATION: _cancellation, Wish.SILENCE: _silence}
-
-
-def _meant(one: Delivery, present: Present, mine: Sequence[Delivery]) -> Delivery | None:
-    """An open letter as it must be sent, by what has become of those before it; None when it is not wanted any more."""
-    wanted = Wish.CANCELLATION if one.cancels else Wish.LETTER
-    newer = any(_age(other) > _age(one) and other.state is not State.WITHDRAWN for other in mine)
-    if newer or present.wish(one.recipient) is not wanted:
-        return None
-    if one.maybe_left:  # the same in every attempt
-        return one
-    holds = held(other for other in mine if _age(other) < _age(one))
-    if not one.cancels:
-        return replace(one, kind=_kind(holds), replaces=holds.message_id if holds else "")
-    return replace(one, about=holds.about, replaces=holds.message_id) if holds else None
-
-
-def _open(mine: Sequence[Delivery], but: Delivery | None = None) -> Sequence[Delivery]:
-    return [one for one in mine if one.open and one is not but]
 
 
 def _comes(one: Delivery) -> bool:

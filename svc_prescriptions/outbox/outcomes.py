@@ -63,8 +63,8 @@ def doubted(one: Delivery, told: str, now: datetime, rules: Rules) -> Delivery:
 
 
 def replayed(one: Delivery, now: datetime) -> Delivery:
-    """A settled letter that a person wants to be sent again. One that may have arrived says so of itself."""
-    doubts = max(one.maybe_left, 0 if one.state is State.FAILED else 1)
+    """A letter that a person wants to be sent now. One that may have arrived says so of itself."""
+    doubts = max(one.maybe_left, int(one.out))
     return replace(_due(replace(one, maybe_left=doubts), now), give_up_at=None)
 
 

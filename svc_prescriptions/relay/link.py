@@ -51,6 +51,11 @@ class Link:
         self._relay = relay
         self._session: Session | None = None
 
+    @property
+    def alive(self) -> bool:
+        """Whether there is a connection, over which the next letter may go."""
+        return self._session is not None and self._session.alive
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -79,13 +84,16 @@ class Link:
         except Lost as lost:
             return Result(Outcome.RELAY_AWAY, lost.told)
         try:
-            return await transfer(session, parcel, handing_over)
+            result = await transfer(session, parcel, handing_over)
         except Lost as lost:
             session.close()
             return Result(Outcome.LATER, lost.told)
         except BaseException:
             session.close()
             raise
+        if result.outcome is Outcome.RELAY_AWAY:
+            session.close()  # whoever refuses one sender's letters refuses the next one, too
+        return result
 
     async def _ready(self) -> Session:
         """The connection that there is, if it still answers, or a new one."""

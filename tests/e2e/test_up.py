@@ -90,7 +90,9 @@ def test_a_row_that_is_refused_is_told_by_place_without_its_text(up: Up, tmp_pat
     assert "SECRET" not in told.stdout + told.stderr
 
 
-@pytest.mark.parametrize("name", ["records.1", "prescriptions.2", "registry.1", "gateway.1", "gateway.2"])
+@pytest.mark.parametrize(
+    "name", ["records.1", "prescriptions.2", "mail-sink.1", "registry.1", "gateway.1", "gateway.2"]
+)
 def test_a_process_that_is_killed_comes_back_and_the_clinic_is_whole_again(up: Up, name: str) -> None:
     """A `kill -9` is what the clinic is built to be shown with."""
     wait_until(lambda: healthy(up))

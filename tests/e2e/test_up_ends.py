@@ -23,7 +23,7 @@ def test_ctrl_c_stops_all_in_order_and_a_later_start_finds_the_data(tmp_path: Pa
         assert first.interrupt() == 0
         assert not any(map(state.alive, pids))
         stops = [line.split("stopped: ")[1] for line in first.lines if "stopped: " in line]
-        assert stops == ["gateway", "prescriptions, records", "registry"]
+        assert stops == ["gateway", "prescriptions, records", "mail-sink, registry"]
     with Up(tmp_path) as second:
         second.ready()
         assert [one["record_text"] for one in get(f"{second.gateway}/records/31")["records"]] == ["kept"]

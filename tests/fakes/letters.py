@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote
 
@@ -85,9 +86,45 @@ def mail(one: Letter) -> EmailMessage:
 
 def html(message: EmailMessage) -> str:
     """The body that a mail program shows."""
-    body = message.get_body(("html",))
+    return _body(message, "html")
+
+
+def plain(message: EmailMessage) -> str:
+    """The body for those that show no HTML."""
+    return _body(message, "plain")
+
+
+def _body(message: EmailMessage, kind: str) -> str:
+    body = message.get_body((kind,))
     assert body
-    return str(body.get_content())
+    return str(body.get_content()).replace("\r\n", "\n")
+
+
+class Table(HTMLParser):
+    """The cells of a letter, and every tag and attribute in it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.cells: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self._inside = False
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self._inside = tag == "td"
+        if self._inside:
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.cells[-1] += data
 
 
 async def show(page: Page, message: EmailMessage, width: int = 640) -> bytes:

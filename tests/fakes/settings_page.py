@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from caremesh.registry.settings import RegistrySettings
+from caremesh.sink.settings import SinkSettings
 from gateway.settings import GatewaySettings
 from process.settings import Settings, table
 from svc_prescriptions.settings import PrescriptionsSettings
@@ -14,6 +15,7 @@ PROCESSES: dict[str, type[Settings]] = {
     "svc_records": RecordsSettings,
     "svc_prescriptions": PrescriptionsSettings,
     "caremesh.registry": RegistrySettings,
+    "caremesh.sink": SinkSettings,
 }
 HEAD = """\
 # Settings

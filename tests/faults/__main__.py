@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ SCENARIOS = {
     "cancelled-sqlite": "tests.faults.cancelled:on_sqlite",
     "cancelled-mariadb": "tests.faults.cancelled:on_mariadb",
     "disk-full": "tests.faults.disk:run",
+    "mail": "tests.faults.mail:run",
+    "mail-defects": "tests.faults.mail_defects:run",
+    "relay-away": "tests.faults.relay_away:run",
+    "hostile": "tests.faults.hostile:run",
 }
 
 
@@ -36,6 +41,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(SCENARIOS):
         parser.error(f"no scenario is named {', '.join(sorted(unknown))}")
+    if arguments.share <= 0:
+        parser.error("--share must be larger than 0")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     broken = 0
     for name in arguments.names or SCENARIOS:
@@ -54,6 +61,9 @@ def _run(name: str, seed: int, share: float) -> bool:
     except (pytest.skip.Exception, pytest.fail.Exception) as why:
         print(f"  {why}")
         shutil.rmtree(folder)
+        return False
+    except Exception:  # noqa: BLE001  # the others are run all the same
+        print(f"  BROKEN the scenario itself; see {folder}\n{traceback.format_exc()}")
         return False
     for figure, value in report.figures.items():
         print(f"  {figure}: {value:,}" if isinstance(value, int) else f"  {figure}: {value}")

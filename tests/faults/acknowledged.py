@@ -1,19 +1,17 @@
 """Clients write while processes and the database die at seeded moments; then the store is held against their logs."""
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from random import Random
 
 from tests.fakes.mariadb import MariaDB, mariadb
 from tests.fakes.waiting import until
 from tests.faults.asking import Log, session
 from tests.faults.checker import Finding, check
 from tests.faults.clients import Client
-from tests.faults.keeping import calm, kept_alive, killing, kills
-from tests.faults.report import Report, Scenario
+from tests.faults.keeping import calm, kept_alive, killed, killing, kills
+from tests.faults.report import Report, Scenario, telling
 from tests.faults.stored import stored
 from tests.stack import Stack
 
@@ -24,6 +22,7 @@ AN_HOUR = 3600.0  # longer than a run
 DATABASE_KILLED = 20  # times in a run of any size
 MOMENTS = ("before the send", "in the transaction", "between commit and answer", "in a migration")
 DATABASE = "MariaDB itself"
+FAULT = 500
 
 
 def on_sqlite(scenario: Scenario) -> Report:
@@ -45,48 +44,44 @@ async def _run(scenario: Scenario, databases: Mapping[str, str], server: MariaDB
     stack = Stack(folder, replicas=2, gateways=2, settings=settings, databases=databases)
     async with kept_alive(stack), session() as http:
         clients = [Client(number, stack.urls, scenario.seed, log, http) for number in range(CLIENTS)]
-        async with asyncio.TaskGroup() as beside:
-            others = [beside.create_task(_tell(scenario, log, writes))]
+
+        def progress() -> str:
+            return f"{log.acknowledged:,} of {writes:,} acknowledged, {kills(folder).total()} kills"
+
+        async with telling(scenario, progress), asyncio.TaskGroup() as group:
             if server:
-                others.append(beside.create_task(_kill(server, log, writes, scenario.rng("database"))))
-            await asyncio.gather(*(client.run(writes) for client in clients))
-            for other in others:
-                other.cancel()
+                group.create_task(_kill(server, log, writes, scenario))
+            for client in clients:
+                group.create_task(client.run(writes))
         await calm(stack, folder)
         patients = [patient for client in clients for patient in client.patients]
         histories, listed = await stored(http, stack.url, patients, log.operations)
-    return _report(log, check(log.operations, histories, listed), kills(folder), server)
+    moments = (*MOMENTS, DATABASE) if server else MOMENTS
+    return _report(log, check(log.operations, histories, listed), kills(folder), moments)
 
 
-def _report(log: Log, findings: list[Finding], died: Counter[str], server: MariaDB | None) -> Report:
-    if server:
-        died[DATABASE] = DATABASE_KILLED
+def _report(log: Log, findings: list[Finding], died: Counter[str], moments: Sequence[str]) -> Report:
     outcomes = Counter(operation.outcome for operation in log.operations)
     figures = {
         "acknowledged": log.acknowledged,
         **{f"calls {outcome}": count for outcome, count in sorted(outcomes.items())},
         "kills": died.total(),
-        **{f"killed {moment}": died[moment] for moment in (*MOMENTS, *([DATABASE] if server else []))},
+        **{f"killed {moment}": died[moment] for moment in moments},
     }
-    return Report(figures, [f"{finding.check}: {finding.told}\n    " + _shown(finding) for finding in findings])
+    broken = [f"{finding.check}: {finding.told}\n    " + _shown(finding) for finding in findings]
+    faults = [operation for operation in log.operations if operation.status == FAULT]
+    return Report(figures, [*broken, *(f"no death is a fault of the program: {fault}" for fault in faults)])
 
 
 def _shown(finding: Finding) -> str:
     return "\n    ".join(finding.witness)
 
 
-async def _kill(server: MariaDB, log: Log, writes: int, rng: Random) -> None:
+async def _kill(server: MariaDB, log: Log, writes: int, scenario: Scenario) -> None:
     """Kills the database at drawn counts of acknowledged writes, and starts it again each time."""
+    rng = scenario.rng("database")
     for count in sorted(rng.randrange(writes * 9 // 10) for _ in range(DATABASE_KILLED)):
         await until(lambda: log.acknowledged >= count, AN_HOUR)  # noqa: B023  # awaited here
         await asyncio.to_thread(server.kill)
+        killed(scenario.folder, "mariadb", DATABASE)
         await asyncio.to_thread(server.start)
-
-
-async def _tell(scenario: Scenario, log: Log, writes: int) -> None:
-    began = time.monotonic()
-    while True:
-        await asyncio.sleep(5)
-        rate = log.acknowledged / (time.monotonic() - began)
-        died = kills(scenario.folder).total()
-        scenario.tell(f"{log.acknowledged:,} of {writes:,} acknowledged, {rate:.0f}/s, {died} kills")

@@ -87,8 +87,10 @@ class _Story:
         self._operations, self._histories, self._listed = operations, histories, listed
         self._by_place: dict[Place, list[Operation]] = defaultdict(list)
         self._by_mark: dict[tuple[str, str], list[Operation]] = defaultdict(list)
+        self._by_key: dict[tuple[str, str], list[Operation]] = defaultdict(list)
         for operation in operations:
             self._by_place[operation.place].append(operation)
+            self._by_key[operation.kind, operation.key].append(operation)
             if operation.mark:
                 self._by_mark[operation.collection, operation.mark].append(operation)
 
@@ -97,6 +99,7 @@ class _Story:
         yield from self._of_documents()
         yield from self._of_marks()
         yield from self._of_versions()
+        yield from self._of_deletions()
         yield from self._of_keys()
 
     def _acknowledged_and_refused(self) -> Iterator[Finding]:
@@ -104,13 +107,13 @@ class _Story:
         for operation in self._operations:
             if operation.outcome == OK and not self._kept(operation):
                 yield self._finding("acknowledged write present", operation, "was acknowledged and is not stored so")
-            if self._refused(operation) and (operation.collection, operation.mark) in stored:
+            if operation.mark and self._refused(operation) and (operation.collection, operation.mark) in stored:
                 yield self._finding("refused write absent", operation, "was refused and is stored")
 
     def _refused(self, operation: Operation) -> bool:
         # A copy of the same write under the same key may have been kept.
-        copies = self._by_mark[operation.collection, operation.mark] if operation.mark else [operation]
-        return bool(operation.mark) and all(copy.outcome == REFUSED for copy in copies)
+        copies = self._by_key[operation.kind, operation.key]
+        return all(copy.outcome == REFUSED for copy in copies)
 
     def _kept(self, operation: Operation) -> bool:
         for version in self._histories.get(operation.place, ()):
@@ -159,6 +162,21 @@ class _Story:
             first = winners.setdefault((operation.place, operation.version), operation)
             if first.key != operation.key:
                 yield self._told("one winner a version", f"two writes made {operation.place}", [first, operation])
+
+    def _of_deletions(self) -> Iterator[Finding]:
+        for place, versions in self._histories.items():
+            asked = [operation for operation in self._by_place[place] if operation.kind == "delete"]
+            done = {operation.key: operation for operation in asked if operation.outcome == OK}
+            hidden = [version.version for version in versions if version.deleted]
+            if hidden and not asked:
+                yield self._at("nothing foreign", place, "was deleted and nobody asked for it")
+            elif hidden and all(self._refused(operation) for operation in asked):
+                yield self._at("refused write absent", place, "was deleted and every deletion was refused")
+            if len(done) > 1:
+                yield self._told("nothing twice", f"{place} was deleted {len(done)} times", list(done.values()))
+            for operation in done.values():
+                if operation.expected and hidden and operation.expected + 1 not in hidden:
+                    yield self._finding("the expected version was replaced", operation, "hid another version")
 
     def _of_keys(self) -> Iterator[Finding]:
         answers: dict[tuple[str, str], Operation] = {}

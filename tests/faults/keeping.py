@@ -25,9 +25,20 @@ def killing(folder: Path, seed: int, every: int) -> dict[str, str]:
 
 def kills(folder: Path) -> Counter[str]:
     """How many processes died, by moment."""
+    return deaths(folder, "")
+
+
+def killed(folder: Path, name: str, moment: str) -> None:
+    """Notes that somebody was killed from outside."""
+    with (folder / "kills").open("a") as file:
+        file.write(f"{name}\t{moment}\n")
+
+
+def deaths(folder: Path, kind: str) -> Counter[str]:
+    """The same of one kind of process, such as "records"; "" for all."""
     file = folder / "kills"
     lines = file.read_text().splitlines() if file.exists() else []
-    return Counter(line.split("\t")[1] for line in lines)
+    return Counter(line.split("\t")[1] for line in lines if line.startswith(kind))
 
 
 async def calm(stack: Stack, folder: Path) -> None:

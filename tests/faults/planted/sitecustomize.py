@@ -2,7 +2,8 @@
 
 CAREMESH_TEST_KILLS names a folder. Each process takes the moments at which it can die in turn, and draws, from the
 seed and the count of its own deaths, after how many writes; a line in the file `kills` there tells it. Where there is
-a file `stop` nobody dies any more. CAREMESH_TEST_KILL_AT may name the only moment at which processes die.
+a file `stop` nobody dies any more. CAREMESH_TEST_KILL_AT may name the only moment at which processes die. With
+CAREMESH_TEST_HURRY what a clinic waits for is shorter, see tests/faults/hurry.py.
 """
 
 import functools
@@ -112,3 +113,9 @@ if "CAREMESH_TEST_KILLS" in os.environ:
             "mesh.transport": functools.partial(into_transport, doom),
         }
     )
+
+if "CAREMESH_TEST_HURRY" in os.environ:
+    from tests.fakes.planting import plant_on_import
+    from tests.faults.hurry import HURRY
+
+    plant_on_import(HURRY)

@@ -1,5 +1,6 @@
-"""The databases that these tests run on."""
+"""The databases and the clinic that these tests run on."""
 
 from tests.databases import dialect, server
+from tests.integration.caremesh.stopped import clinic, kept
 
-__all__ = ["dialect", "server"]
+__all__ = ["clinic", "dialect", "kept", "server"]

@@ -74,7 +74,7 @@ def held_by(pid: int | None) -> list[Path]:
     return [link.resolve() for link in held.iterdir()]
 
 
-ALL = {"registry": "plain", "records": "plain", "gateway": "plain"}
+ALL = {"registry": "plain", "records": "plain", "gateway": "plain", "mail-sink": "plain"}
 
 
 async def test_a_process_that_is_killed_is_started_again_and_it_is_said(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ async def test_all_are_stopped_in_order_gateways_first_the_registry_last(tmp_pat
         pids = [one.pid for one in supervisor.children]
         supervisor.stop()
         await task
-    assert heard.before("stopped: gateway", "stopped: prescriptions, records", "stopped: registry", "all stopped in 0.")
+    assert heard.before("stopped: gateway", "stopped: records", "stopped: mail-sink, registry", "all stopped in 0.")
     assert not any(pid and state.alive(pid) for pid in pids)
 
 

@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from hosting.hosted import Hosted
+from hosting.hosted import Ground, Hosted
 from mesh.call import Call, Reply, methods_of
 from mesh.clock import SystemClock
 from mesh.errors import RemoteError
 from mesh.server import Health, Server
 from mesh.transport import Transport
+from observability.tracing import Tracing
 from protos.codec import Codec
 from protos.generated.caremesh import v1 as pb
 from protos.generated.levels import LEVELS
@@ -55,7 +56,8 @@ class Client:
 async def serving(hosted: Hosted, service: str, database: Database) -> AsyncIterator[Client]:
     """A client of the service on this database."""
     health, events = Health(), Recorded()
-    built = hosted.build(database, health)
+    ground = Ground(database, health, hosted.settings(), events, Tracing(service, "test"))
+    built = hosted.build(ground).service
     async with Server([built], health=health, events=events, codec=Codec(), domain="caremesh") as server:
         transport = Transport(server.address, Codec(), SystemClock())
         try:

@@ -1,12 +1,11 @@
 """Transactions on real database files: whole or not at all, whatever happens to their callers."""
 
 import asyncio
-import random
 import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -121,42 +120,6 @@ async def test_two_processes_lose_none_of_1200_read_modify_writes(
     document = await documents.add(kind.content(), "local")
     await in_two_processes(address, document.key, writes=600)
     assert (await documents.get(document.key)).version == 1201
-
-
-async def test_cancelling_at_any_moment_leaves_the_pools_whole(
-    database: Database, documents: Documents[Any], kind: Kind
-) -> None:
-    """Drivers have handed one caller's answer to another after a cancellation; here they never see one."""
-    choose, thrown_away = random.Random(7), list[object]()
-    for engine in database.engines:
-        event.listen(engine.sync_engine.pool, "invalidate", lambda *why: thrown_away.append(why))
-    stored = {}
-    for number in range(20):
-        document = await documents.add(kind.content(words=f"text {number}"), "local")
-        stored[document.key] = f"text {number}"
-
-    async def read(key: int) -> None:
-        document = await documents.get(key)
-        assert (document.key, kind.words(document.content)) == (key, stored[key])
-
-    async def write(key: int) -> None:
-        document = await documents.replace(key, lambda content: content, "local")
-        assert (document.key, kind.words(document.content)) == (key, stored[key])
-
-    async def cancelled(call: asyncio.Task[None], after: float) -> None:
-        await asyncio.wait({call}, timeout=after)
-        call.cancel()
-        await asyncio.wait({call})
-        assert call.cancelled() or call.exception() is None
-
-    for _ in range(20):
-        calls = [asyncio.create_task(choose.choice((read, write))(choose.choice(list(stored)))) for _ in range(20)]
-        await asyncio.gather(*(cancelled(call, choose.uniform(0, 0.03)) for call in calls))
-    await asyncio.gather(*(read(key) for key in stored))
-    await until(
-        lambda: all(" Current Checked out connections: 0" in engine.pool.status() for engine in database.engines)
-    )
-    assert thrown_away == []
 
 
 async def test_a_reader_cannot_write(database: Database, kind: Kind) -> None:

@@ -34,10 +34,10 @@ def problem(place: Path, text: str) -> str:
 
 
 def test_the_file_in_the_repository_is_sound_and_says_what_make_run_promises() -> None:
-    """Gateway on 8080, two replicas of each service, one registry."""
+    """Gateway on 8080, two replicas of each service, one registry, one sink."""
     kinds = read(Path(__file__).parents[3] / "caremesh.toml").kinds
     assert {name: kind.count for name, kind in kinds.items()} == {
-        "registry": 1, "records": 2, "prescriptions": 2, "gateway": 1,
+        "registry": 1, "mail-sink": 1, "records": 2, "prescriptions": 2, "gateway": 1,
     }  # fmt: skip
     assert kinds["gateway"].port == 8080
 
@@ -74,6 +74,15 @@ def test_a_bad_entry_is_named_with_its_remedy(tmp_path: Path, was: str, becomes:
     """Each of these, taken silently, would start something else than was written."""
     assert was in WHOLE
     assert named in problem(tmp_path, WHOLE.replace(was, becomes, 1))
+
+
+@pytest.mark.parametrize("text", ["", "[mail-sink]\ncount = 0\nport = 1025\n"], ids=["no table", "a count of 0"])
+def test_there_may_be_no_sink(tmp_path: Path, text: str) -> None:
+    """Whoever has a relay needs none, and a file from before there was one still starts."""
+    assert read(written(tmp_path, WHOLE + text)).kinds["mail-sink"].count == 0
+    assert read(written(tmp_path, WHOLE + "[mail-sink]\n")).kinds["mail-sink"].count == 1
+    told = problem(tmp_path, WHOLE + "[mail-sink]\ncount = -1")
+    assert "[mail-sink] count: must be a whole number from 0 to 32" in told
 
 
 def test_all_bad_entries_are_told_at_once(tmp_path: Path) -> None:

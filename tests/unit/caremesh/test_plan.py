@@ -6,6 +6,7 @@ import pytest
 
 from caremesh.config import read
 from caremesh.preflight import misspelt, problems
+from caremesh.up.banner import banner
 from caremesh.up.plan import Plan, plan
 from caremesh.up.ports import Ports
 
@@ -72,6 +73,64 @@ def test_what_can_only_be_one_processs_is_not_handed_to_all_and_that_is_said(fil
     told = planned(file, CAREMESH_DATABASE="sqlite:///one.db", CAREMESH_PORT="9")
     assert "one.db" not in "".join(spec.environment.get("CAREMESH_DATABASE", "") for spec in told.specs)
     assert [note.split()[0] for note in told.notes] == ["CAREMESH_DATABASE", "CAREMESH_PORT"]
+
+
+SINK = "[mail-sink]\n"
+
+
+def test_letters_go_to_the_sink_of_this_machine_and_lie_beside_the_databases(file: Path) -> None:
+    """Whoever tries the clinic out has no relay, and must not reach anybody by mail."""
+    file.write_text(SINK + TEXT, encoding="utf-8")
+    told = planned(file)
+    (sink,) = (spec for spec in told.specs if spec.kind == "mail-sink")
+    relays = {spec.environment.get("CAREMESH_MAIL_RELAY") for spec in told.specs if spec.kind == "prescriptions"}
+    assert relays == {f"smtp://{sink.address}"}
+    assert told.sink == sink.address
+    assert sink.environment["CAREMESH_MAIL_FOLDER"] == str(file.parent / "var" / "mail")
+    assert [spec.name for spec in told.specs if "CAREMESH_MAIL_RELAY" in spec.environment] == ["prescriptions.1"]
+    assert problems(read(file), told.environments) == []
+
+
+RELAY = 'CAREMESH_MAIL_RELAY = "smtps://relay.example"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "becomes"),
+    [
+        (SINK + TEXT.replace("[gateway]", RELAY + "[gateway]"), {}, "smtps://relay.example"),
+        (SINK + TEXT, {"CAREMESH_MAIL_RELAY": "smtp://other.example"}, "smtp://other.example"),
+        (SINK + TEXT.replace("[gateway]", RELAY + "[gateway]"), {"CAREMESH_MAIL_RELAY": ""}, ""),
+        (SINK + TEXT, {"CAREMESH_MAIL_RELAY_FILE": "/run/relay"}, None),
+        (SINK + "count = 0\n" + TEXT, {}, None),
+        (TEXT, {}, None),
+    ],
+    ids=["the file", "the environment", "the environment over the file", "a secret's file", "count = 0", "no sink"],
+)
+def test_a_relay_that_is_named_wins_over_the_sink(
+    file: Path, text: str, environ: dict[str, str], becomes: str | None
+) -> None:
+    """By the file, by the environment, by a file that holds the secret; an empty one keeps letters waiting."""
+    file.write_text(text, encoding="utf-8")
+    told = planned(file, **environ)
+    assert told.environments["prescriptions"].get("CAREMESH_MAIL_RELAY") == becomes
+    assert told.sink == ""
+
+
+def test_what_is_printed_at_the_start_says_where_letters_go(file: Path) -> None:
+    """And mails the prescription that is to be pasted to nobody but the sink."""
+
+    def told(text: str, **environ: str) -> str:
+        file.write_text(text, encoding="utf-8")
+        return "\n".join(banner(planned(file, **environ)))
+
+    with_sink = told(SINK + TEXT)
+    assert '"mail_to": "pharmacy@example.org"' in with_sink
+    assert "brings them to nobody: `caremesh mail inbox` shows them" in with_sink
+    for elsewhere in (told(SINK + TEXT, CAREMESH_MAIL_RELAY="smtp://u:secret@relay.example"), told(TEXT)):
+        assert "mail_to" not in elsewhere
+        assert "secret" not in elsewhere
+    assert "the relay that CAREMESH_MAIL_RELAY names" in told(TEXT, CAREMESH_MAIL_RELAY_FILE="/run/relay")
+    assert "letters wait" in told(TEXT)
 
 
 def test_every_process_takes_what_the_file_gives_it_and_what_it_would_not_take_is_found_before(file: Path) -> None:

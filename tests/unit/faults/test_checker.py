@@ -31,6 +31,13 @@ def test_a_refused_copy_of_a_kept_write_is_no_finding() -> None:
     assert check([POST, copy], {PLACE: [Version(1, "m1", False)]}, {PLACE: 1}) == []
 
 
+def test_a_deletion_that_was_refused_after_it_was_done_or_of_unknown_outcome_is_no_finding() -> None:
+    """Its first copy was cut off; another one is 410."""
+    unknown = replace(DELETE, outcome=UNKNOWN, status=0)
+    late = replace(DELETE, number=5, key="k5", outcome=REFUSED, status=410)
+    assert check([POST, PUT, unknown, late], WHOLE, {}) == []
+
+
 ONE = [Version(1, "m1", False)]
 TWO = [*ONE, Version(2, "m2", False)]
 
@@ -49,6 +56,10 @@ TWO = [*ONE, Version(2, "m2", False)]
         ("lists show the newest", [POST, PUT], {PLACE: TWO}, {}),
         ("lists show the newest", [POST, PUT, DELETE], WHOLE, {PLACE: 2}),
         ("lists show the newest", [], {}, {PLACE: 1}),
+        ("refused write absent", [POST, PUT, replace(DELETE, outcome=REFUSED, status=412)], WHOLE, {}),
+        ("nothing foreign", [POST, PUT], WHOLE, {}),
+        ("nothing twice", [POST, PUT, DELETE, replace(DELETE, number=5, key="k5")], WHOLE, {}),
+        ("the expected version was replaced", [POST, PUT, replace(DELETE, expected=1)], WHOLE, {}),
         ("nothing twice", [POST], {PLACE: ONE, ("records", 8): ONE}, {PLACE: 1, ("records", 8): 1}),
         ("nothing foreign", [], {PLACE: ONE}, {PLACE: 1}),
         ("the expected version was replaced", [POST, replace(PUT, expected=5)], {PLACE: TWO}, {PLACE: 2}),
@@ -66,6 +77,6 @@ def test_each_broken_promise_is_found_by_the_check_that_names_it(
 def test_the_smallest_witness_comes_first() -> None:
     """Whoever reads a finding at night reads the first one."""
     lost = replace(POST, mark="m5", key="k5", id=9)
-    findings = check([POST, PUT, DELETE, lost], {PLACE: [*TWO, Version(4, "m2", True)]}, {})
+    findings = check([POST, PUT, replace(DELETE, expected=0), lost], {PLACE: [*TWO, Version(4, "m2", True)]}, {})
     assert [finding.check for finding in findings] == ["acknowledged write present", "history without gaps"]
     assert len(findings[0].witness) < len(findings[1].witness)

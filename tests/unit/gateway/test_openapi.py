@@ -10,6 +10,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from gateway import schemas
 from gateway.http.openapi import document
+from gateway.routes.deliveries import Delivery
 from mesh.version import __version__
 from protos.generated.caremesh import v1 as pb
 from tests.fakes.gateway import Gateway
@@ -99,6 +100,7 @@ MESSAGES: list[tuple[type[BaseModel], Any]] = [
     (schemas.Prescription, pb.Prescription),
     (schemas.StoredMedication, pb.Medication),
     (schemas.Medication, pb.Medication),
+    (Delivery, pb.Delivery),
     (schemas.RecordReplacement, pb.PatientRecord),
     (schemas.PrescriptionReplacement, pb.Prescription),
 ]

@@ -47,21 +47,28 @@ ROUTES = sorted(((verb, template(rule.rule), operation) for rule, verb, operatio
 CALLING = [(verb, path, operation) for verb, path, operation in ROUTES if operation.upstream]
 
 # DESIGN, REST: what must be there for what the services can do.
-WANTED = {
-    (verb, path.replace("NOUN", noun))
-    for noun in ("record", "prescription")
-    for verb, path in (
-        ("GET", "/NOUNs/{id}"),
-        ("POST", "/NOUNs"),
-        ("PUT", "/NOUNs/{id}"),
-        ("DELETE", "/NOUNs/{id}"),
-        ("GET", "/patients/{patient_id}/NOUNs"),
-        ("GET", "/patients/{patient_id}/NOUNs/{NOUN_id}"),
-        ("PUT", "/patients/{patient_id}/NOUNs/{NOUN_id}"),
-        ("DELETE", "/patients/{patient_id}/NOUNs/{NOUN_id}"),
-        ("GET", "/patients/{patient_id}/NOUNs/{NOUN_id}/history"),
-    )
-} | {("GET", path) for path in ("/livez", "/readyz", "/health", "/openapi.json", "/docs")}
+WANTED = (
+    {
+        (verb, path.replace("NOUN", noun))
+        for noun in ("record", "prescription")
+        for verb, path in (
+            ("GET", "/NOUNs/{id}"),
+            ("POST", "/NOUNs"),
+            ("PUT", "/NOUNs/{id}"),
+            ("DELETE", "/NOUNs/{id}"),
+            ("GET", "/patients/{patient_id}/NOUNs"),
+            ("GET", "/patients/{patient_id}/NOUNs/{NOUN_id}"),
+            ("PUT", "/patients/{patient_id}/NOUNs/{NOUN_id}"),
+            ("DELETE", "/patients/{patient_id}/NOUNs/{NOUN_id}"),
+            ("GET", "/patients/{patient_id}/NOUNs/{NOUN_id}/history"),
+        )
+    }
+    | {
+        ("GET", "/prescriptions/{id}/deliveries"),
+        ("GET", "/patients/{patient_id}/prescriptions/{prescription_id}/deliveries"),
+    }
+    | {("GET", path) for path in ("/livez", "/readyz", "/health", "/openapi.json", "/docs")}
+)
 
 
 def failures() -> list[MeshError]:

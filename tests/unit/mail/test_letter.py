@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +15,19 @@ from svc_prescriptions.letter import Letter, render
 from svc_prescriptions.letter.sheet import WHY, sheet
 from svc_prescriptions.letter.texts import clean, isolated
 from svc_prescriptions.mailbox import MailboxError, transmitted
-from tests.fakes.letters import CONTENT, NOW, SENDER, cancellation, html, letter, mail, prescription, revision
+from tests.fakes.letters import (
+    CONTENT,
+    NOW,
+    SENDER,
+    Table,
+    cancellation,
+    html,
+    letter,
+    mail,
+    plain,
+    prescription,
+    revision,
+)
 
 HOSTILE = [
     "\r\nBcc: all@example.org",
@@ -36,6 +47,8 @@ HOSTILE = [
     "é" * 500,
     "x" * 2000,
 ]
+TAGS = {"html", "head", "meta", "title", "style", "body", "h1", "p", "h2", "table", "tr", "th", "td"}
+ATTRIBUTES = {"lang", "charset", "name", "content", "class", "scope", "dir"}
 texts = (
     st.text(st.characters(), max_size=80) | st.sampled_from(HOSTILE) | st.lists(st.sampled_from(HOSTILE)).map("".join)
 )
@@ -87,43 +100,6 @@ def arrived(message: EmailMessage) -> EmailMessage:
     return found
 
 
-def plain(message: EmailMessage) -> str:
-    body = message.get_body(("plain",))
-    assert body
-    return str(body.get_content()).replace("\r\n", "\n")
-
-
-TAGS = {"html", "head", "meta", "title", "style", "body", "h1", "p", "h2", "table", "tr", "th", "td"}
-ATTRIBUTES = {"lang", "charset", "name", "content", "class", "scope", "dir"}
-
-
-class Table(HTMLParser):
-    """The cells of a letter, and every tag and attribute in it."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.cells: list[str] = []
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self._inside = False
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-        self._inside = tag == "td"
-        if self._inside:
-            self.cells.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = False
-
-    def handle_data(self, data: str) -> None:
-        if self._inside:
-            self.cells[-1] += data
-
-
 @settings(deadline=None)  # a machine that is busy is no finding
 @given(letters)
 def test_a_mail_has_exactly_the_headers_that_were_meant_and_one_recipient(one: Letter) -> None:
@@ -151,7 +127,7 @@ def test_a_mail_has_exactly_the_headers_that_were_meant_and_one_recipient(one: L
 def test_both_bodies_arrive_whole_and_no_line_of_a_client_stands_where_a_line_of_ours_would(one: Letter) -> None:
     """A lost line is a lost dose; and a text must not be able to say that a prescription is active again."""
     message, rows = arrived(mail(one)), [row for _, part in sheet(one).parts for row in part]
-    table, lines = Table(html(message).replace("\r\n", "\n")), plain(message).split("\n")
+    table, lines = Table(html(message)), plain(message).split("\n")
     assert table.cells == [text for _, text in rows]
     assert table.tags <= TAGS
     assert table.attributes <= ATTRIBUTES
@@ -273,7 +249,7 @@ def test_a_long_letter_arrives_whole() -> None:
     """A prescription may have a megabyte."""
     sig = 'Nimm täglich eine 😀 <i> "x"\n' * 2000
     message = arrived(mail(letter(replace(CONTENT, medications=(Medication(medication_name="A", sig=sig),)))))
-    assert sig in Table(html(message).replace("\r\n", "\n")).cells
+    assert sig in Table(html(message)).cells
     assert plain(message).count("Nimm täglich") == 2000
 
 

@@ -1,16 +1,18 @@
 """What becomes of a letter, whatever the relay does; against a real SMTP server that fails where it is told to."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from svc_prescriptions.relay import Link, Outcome, Patience, Relay, Result, relay_address
 from tests.fakes.certificate import certificate
-from tests.fakes.relay import FakeRelay, Fault, How, Planned, Point, Taken
+from tests.fakes.relay import Drawn, FakeRelay, Fault, How, Planned, Point, Taken
 from tests.fakes.waiting import until
 
 SENDER, PHARMACY = "clinic@example.org", "pharmacy@example.org"
@@ -70,18 +72,32 @@ async def test_several_letters_travel_over_one_connection() -> None:
     assert [command for command in server.commands if command == "RSET"] == ["RSET"] * 2
 
 
-@pytest.mark.parametrize("point", BEFORE)
-@pytest.mark.parametrize(("answer", "outcome"), [("451 4.3.0 x", Outcome.LATER), ("550 5.1.1 x", Outcome.REFUSED)])
+@pytest.mark.parametrize(
+    ("point", "answer", "outcome"),
+    [
+        *((point, "451 4.3.0 x", Outcome.LATER) for point in BEFORE),
+        (Point.RCPT, "550 5.1.1 x", Outcome.REFUSED),
+        (Point.DATA, "554 5.5.1 x", Outcome.REFUSED),
+    ],
+)
 async def test_a_refusal_tells_its_phase_and_code_and_the_connection_takes_the_next_letter(
     point: Point, answer: str, outcome: Outcome
 ) -> None:
     """4xx is another time, 5xx is never; neither is the next letter's fault. The relay's words stay out of it."""
-    if point is Point.MAIL and outcome is Outcome.REFUSED:
-        outcome = Outcome.RELAY_AWAY  # it is the sender that is refused: no letter would fare better
     async with linked(server := FakeRelay(Planned(Fault(point, How.ANSWER, answer)))) as link:
         assert await send(link) == Result(outcome, f"{point} {answer[:9]}")
+        assert link.alive
         assert (await send(link)).outcome is Outcome.SENT
     assert (server.connections, len(server.taken)) == (1, 1)
+
+
+async def test_a_sender_that_is_refused_is_the_relays_matter_and_no_letters() -> None:
+    """It is the same one for all letters: were it theirs, a wrong word in the settings would kill them all."""
+    async with linked(server := FakeRelay(Planned(Fault(Point.MAIL, How.ANSWER, "550 5.7.1 x")))) as link:
+        assert await send(link) == Result(Outcome.RELAY_AWAY, "MAIL 550 5.7.1")
+        assert not link.alive
+        assert (await send(link)).outcome is Outcome.SENT
+    assert (server.connections, len(server.taken)) == (2, 1)
 
 
 @pytest.mark.parametrize(("answer", "outcome"), [("452 4.3.1 x", Outcome.LATER), ("554 5.7.1 x", Outcome.REFUSED)])
@@ -397,3 +413,23 @@ async def test_tls_that_is_offered_is_taken_whoever_offers_it_and_may_be_left(tm
         async with FakeRelay(tls=mine.server) as server, relay(server, "", options).link() as link:
             assert (await send(link)).outcome is Outcome.SENT
         assert ("STARTTLS" in server.commands) is taken
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_is_told_of_a_letter_is_true_whatever_goes_wrong(seed: int) -> None:
+    """Sent: the relay has it. Refused, later, away: it does not. Else nobody knows, and it is told so."""
+    server, told = FakeRelay(Drawn(Random(seed), per=15)), Counter[Outcome]()
+    async with linked(server, Patience(connect=0.5, command=0.5, data=0.5, content=0.5, end=0.5, leave=0.5)) as link:
+        for number in range(150):
+            message = letter()
+            message.replace_header("Message-ID", f"<{number}@example.org>")
+            before = len(server.taken)
+            outcome = (await send(link, message)).outcome
+            stored = [taken.message_id for taken in server.taken[before:]]
+            told[outcome] += 1
+            if outcome is Outcome.SENT:
+                assert stored == [f"<{number}@example.org>"]
+            elif outcome is not Outcome.UNCERTAIN:
+                assert stored == []
+    assert set(told) == set(Outcome)
+    assert told[Outcome.SENT] > 50

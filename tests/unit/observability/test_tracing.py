@@ -18,6 +18,7 @@ from mesh.errors import RemoteError
 from mesh.events import AttemptEnded, AttemptStarted, Events, NotRetried, Retried
 from mesh.server import Health, Server, StatusError
 from mesh.status import Status
+from observability.current import traceparent
 from observability.export import Delivery
 from observability.http import App, Message, Receive, Scope, Send, Traced, name_route
 from observability.rpc import RpcSpans
@@ -158,6 +159,30 @@ async def test_a_damaged_traceparent_starts_a_new_trace(
     span = only(collector)
     assert span.parent_id == ""
     assert span.trace_id not in {PARENT[3:35], "0" * 32}
+
+
+async def test_work_that_goes_on_after_its_request_belongs_to_the_requests_trace(
+    observed: Observability, collector: Collector, engine: AsyncEngine
+) -> None:
+    """A letter is sent seconds or days later, perhaps by another process: all it has is the text that was stored."""
+    stored = list[str]()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        stored.append(traceparent())
+        await send({"type": "http.response.start", "status": 200})
+
+    assert traceparent() == ""
+    await asked(Traced(app, observed.tracing))
+    with observed.tracing.resumed("mail", stored[0], {"caremesh.attempt": 1}):
+        async with engine.begin() as connection:
+            await connection.execute(select(ROWS))
+    assert current_tracer() is None
+    request, mail, statement = sorted(
+        collector.wait_for(lambda seen: len(seen) > 2), key=lambda one: ("server", "consumer", "client").index(one.kind)
+    )
+    assert (request.trace_id, mail.trace_id, statement.trace_id) == (PARENT[3:35],) * 3
+    assert (mail.parent_id, statement.parent_id) == (request.span_id, mail.span_id)
+    assert (mail.name, mail.attributes) == ("mail", {"caremesh.attempt": 1})
 
 
 async def test_the_trace_id_is_there_with_and_without_a_collector(observed: Observability) -> None:

@@ -1,0 +1,41 @@
+"""`python -m caremesh.sink`."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from caremesh.sink.maildir import Maildir
+from caremesh.sink.server import Sink
+from caremesh.sink.settings import SinkSettings
+from mesh.events import Events
+from observability.setup import setup
+from process.run import leave, run
+from process.settings import load
+
+log = logging.getLogger("caremesh.sink")
+
+
+async def serve(stop: asyncio.Event) -> None:
+    """Takes letters until told to stop."""
+    settings = load(SinkSettings, os.environ)
+    maildir = Maildir(Path(settings.mail_folder))
+    logging.getLogger("mail").setLevel(logging.CRITICAL)  # aiosmtpd's: it tells addresses and whole commands
+    observing = setup(
+        process=settings.process,
+        service="mail-sink",
+        events=Events(),
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+        otlp_endpoint=settings.otlp_endpoint,
+    )
+    async with observing:
+        await asyncio.to_thread(maildir.prepare)
+        stored = len(await asyncio.to_thread(maildir.letters))
+        async with Sink(maildir.add, stored=stored, host=settings.host, port=settings.port) as sink:
+            log.info("takes letters on smtp://%s and keeps them; %d are here", sink.address, stored)
+            await stop.wait()
+
+
+if __name__ == "__main__":
+    leave(run(serve))
