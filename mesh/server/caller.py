@@ -103,7 +103,7 @@ class Caller(Protocol):
         Two steps, since streams may be on their way when it is told: the first asks for no more of them, the
         second, a round trip later, names the last that was taken.
         """
-        if self._retiring:
+        if self._retiring or self.connection.is_closing():
             await self.closed.wait()
             return
         self._retiring = True
