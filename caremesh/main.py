@@ -35,6 +35,7 @@ COMMANDS = {
     "up": Command("caremesh.up.command", "start the clinic on this machine and keep it running until Ctrl-C"),
     "demo": Command("caremesh.demo", "fill it with a small made-up clinic; the same seed, the same clinic"),
     "import-synthea": Command("caremesh.import_synthea", "fill it with a Synthea folder of CSV files"),
+    "mail": Command("caremesh.mail.command", "what became of letters, and what came to the inbox of this machine"),
     "backup": Command("caremesh.backups.backup", "copy both databases into a new folder, while the clinic runs or not"),
     "restore": Command("caremesh.backups.restore", "put such a folder back into the stopped clinic"),
     "doctor": Command("caremesh.doctor.command", "look for what is wrong here and say how to mend it"),
@@ -44,10 +45,12 @@ EXAMPLES = """\
 a first visit:
   caremesh up                          in one terminal; prints addresses and three commands to paste
   caremesh demo                        in another; then open http://127.0.0.1:8080/docs
+  caremesh mail inbox                  the letters that the clinic sent; they went to nobody
   caremesh import-synthea FOLDER       thousands of real-looking rows; run it again to resume, nothing comes twice
   caremesh doctor                      when something does not work
 
 against bad days:
+  caremesh mail list                   what waits, what failed, what nobody knows; `caremesh mail --help` for the rest
   caremesh backup DIR                  every night, into a folder on another disk
   caremesh restore DIR                 after the clinic was stopped; `caremesh up` then starts it as it was
 

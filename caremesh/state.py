@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from storage import folders
+
 LOCK, STATE = "up.lock", "up.json"
 ORPHANS = 2.0  # seconds that the children of a killed supervisor may need to end; they hold the lock until then
 
@@ -70,7 +72,7 @@ def locked(data: Path) -> Iterator[int]:
     Raises:
         AlreadyRunning: when another supervisor, or what it left, holds it.
     """
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folders.make(data)
     descriptor = os.open(data / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _acquire(descriptor, data)

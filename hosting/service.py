@@ -74,7 +74,8 @@ async def _run(hosted: Hosted, settings: ServiceSettings, stop: asyncio.Event) -
                 otlp_endpoint=settings.otlp_endpoint,
             )
         )
-        database = await stack.enter_async_context(Database(settings.database))
+        tables = hosted.shape.table.metadata.tables
+        database = await stack.enter_async_context(Database(settings.database, tables=tables))
         for engine in database.engines:
             trace_sql(engine)
         built = hosted.build(Ground(database, health, settings, events, observed.tracing))

@@ -8,7 +8,7 @@ from mesh.errors import OUTCOME_UNKNOWN, Violation
 from mesh.server import StatusError
 from mesh.status import Status
 from storage import errors
-from storage.failures import FULL
+from storage.failures import DOWN, FULL, unavailable
 
 Telling = Callable[[str, Any], StatusError]
 
@@ -61,6 +61,10 @@ def _unavailable(_noun: str, error: errors.Unavailable) -> StatusError:
     return StatusError(status, str(error), code=error.code)
 
 
+def _unfit(noun: str, _error: errors.Unfit) -> StatusError:
+    return _unavailable(noun, unavailable(DOWN))  # how a server is set up is not a client's business
+
+
 def _unknown(_noun: str, error: errors.OutcomeUnknown) -> StatusError:
     return StatusError(Status.UNAVAILABLE, str(error), code=OUTCOME_UNKNOWN)
 
@@ -75,6 +79,7 @@ TABLE: Mapping[type[errors.StorageError], Telling] = {
     errors.KeyReused: _reused,
     errors.IdsExhausted: _exhausted,
     errors.Unavailable: _unavailable,
+    errors.Unfit: _unfit,
     errors.OutcomeUnknown: _unknown,
 }
 

@@ -1,5 +1,6 @@
 """Where a database is: one address, two kinds of databases."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ SQLITE_FORM = "sqlite:///path/to/file.db"
 MYSQL_FORM = "mysql://user:password@host:3306/name"
 FORMS = f"{SQLITE_FORM} or {MYSQL_FORM}"
 MYSQL_PORT = 3306
+ESCAPED = "a %, @, / or : in the password is written %25, %40, %2F or %3A"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def place_of(address: str) -> Place:
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):
-        raise AddressError(f"the database's address cannot be read; write {FORMS}") from None
+        raise AddressError(f"the database's address cannot be read; write {FORMS}; {ESCAPED}") from None
     if url.drivername == "sqlite":
         return _sqlite(url)
     if url.drivername in ("mysql", "mariadb"):
@@ -68,12 +70,14 @@ def sqlite_file(address: str) -> Path:
 def _sqlite(url: URL) -> SqlitePlace:
     if url.host or not url.database or url.database == ":memory:" or url.query:
         raise AddressError(f"the address must name a file and nothing else; write {SQLITE_FORM}")
-    return SqlitePlace(Path(url.database).absolute())
+    return SqlitePlace(Path(os.path.realpath(url.database)))  # by whatever name, so that its locks are the same
 
 
 def _mysql(url: URL) -> MysqlPlace:
     if not (url.host and url.username and url.database):
         raise AddressError(f"the address must name a user, a host and a database; write {MYSQL_FORM}")
+    if "@" in url.host + url.database:
+        raise AddressError(f"the address has an @ too many; write {MYSQL_FORM}; {ESCAPED}")
     if set(url.query) - {"ssl_ca"}:
         raise AddressError("the address may have one option, ?ssl_ca=/path/to/authorities.pem; leave out the others")
     password, authorities = str(url.password or ""), str(url.query.get("ssl_ca", ""))

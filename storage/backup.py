@@ -24,10 +24,13 @@ from storage.engine import reading_engine, writing_engine
 from storage.errors import CopyRefused
 from storage.lane import Lane, T, Work
 from storage.migrations import LONGEST, PATIENCE, migrate
-from storage.occupied import alone, hold, nobody_else, stopped
+from storage.occupied import alone, hold, stopped
+from storage.seats import all_seats
 from storage.shape import utc_now
 
 BATCH = 500  # rows read or written at once
+OF_OLDER = "put it back with the older program that made it, then start this one, which brings it up to date"
+OF_NEWER = "put it back with the newer program that made it, and go on with that one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ async def backup(store: Store, path: Path, program: str) -> Copy:
     label = Label(store.service, _newest(store.scripts), program, utc_now().isoformat())
 
     async def work(connection: AsyncConnection) -> Copy:
-        await _refuse_other_schema(connection, label.schema)
+        await _refuse_other_schema(connection, store.scripts, label.schema)
         with writing(path, label) as writer:
             for table in store.metadata.sorted_tables:
                 await writer.table(table.name, table.columns.keys(), _rows(connection, table))
@@ -84,10 +87,9 @@ def check(store: Store, path: Path) -> Copy:
     if copy.label.service != store.service:
         raise CopyRefused(f"{path} is a copy of {copy.label.service}, not of {store.service}")
     if copy.label.schema != (newest := _newest(store.scripts)):
-        raise CopyRefused(
-            f"{path} is of schema {copy.label.schema} and this program's is {newest}: "
-            f"put it back with version {copy.label.program}, then start this one, which brings it up to date"
-        )
+        remedy = OF_OLDER if _knows(store.scripts, copy.label.schema) else OF_NEWER
+        told = f"{path} is of schema {copy.label.schema}, made by version {copy.label.program}"
+        raise CopyRefused(f"{told}; this program's schema is {newest}: {remedy}")
     return copy
 
 
@@ -129,7 +131,7 @@ async def restore(store: Store, path: Path, before: Callable[[], Awaitable[objec
     async def work(connection: AsyncConnection) -> None:
         if isinstance(place, MysqlPlace):
             await hold(connection, place, PATIENCE)
-            await nobody_else(connection)
+            await all_seats(connection, place)
         for table in reversed(store.metadata.sorted_tables):
             await connection.execute(delete(table))
         for name, columns, rows in tables(path):
@@ -170,15 +172,26 @@ def _typed(columns: list[str], moments: set[str], row: list[Any]) -> dict[str, A
     return values | {name: datetime.fromisoformat(values[name]) for name in moments if values[name] is not None}
 
 
-async def _refuse_other_schema(connection: AsyncConnection, newest: str) -> None:
+async def _refuse_other_schema(connection: AsyncConnection, scripts: Path, newest: str) -> None:
     made = await connection.run_sync(lambda opened: inspect(opened).has_table("alembic_version"))
     asked = text("SELECT version_num FROM alembic_version")
-    stored = (await connection.execute(asked)).scalar_one() if made else "none"
-    if stored != newest:
-        raise CopyRefused(f"the database is of schema {stored} and this program's is {newest}: start the service once")
+    stored = (await connection.execute(asked)).scalar_one_or_none() if made else None
+    if stored == newest:
+        return
+    newer = stored is not None and not _knows(scripts, stored)
+    remedy = "copy it with the newer program that made it" if newer else "start the service once"
+    raise CopyRefused(f"the database is of schema {stored or 'none'} and this program's is {newest}: {remedy}")
 
 
 def _newest(scripts: Path) -> str:
+    return str(_directory(scripts).get_current_head())
+
+
+def _knows(scripts: Path, schema: str) -> bool:
+    return schema in {script.revision for script in _directory(scripts).walk_revisions()}
+
+
+def _directory(scripts: Path) -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
-    return str(ScriptDirectory.from_config(config).get_current_head())
+    return ScriptDirectory.from_config(config)

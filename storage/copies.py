@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from storage.errors import CopyRefused
+from storage.folders import sync
 
 FORMAT = "caremesh-copy-1"
 
@@ -154,12 +155,3 @@ def _value(line: bytes) -> Any:
 
 def _checksum() -> Any:
     return blake2b(digest_size=32, person=b"caremesh.copy")
-
-
-def sync(folder: Path) -> None:
-    """Makes the names in a folder outlive the machine."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.address import SqlitePlace, place_of
 from storage.engine import reading_engine, unfit, writing_engine
-from storage.errors import Unavailable, Unfit
-from storage.failures import collided
+from storage.errors import CopyRefused, Unavailable, Unfit
+from storage.failures import DOWN, collided, unavailable
 from storage.lane import PATIENCE, Lane, T, Work
 from storage.occupied import serving
+from storage.seats import Seat
 
 READERS = 4
 WRITERS = 8
@@ -34,18 +35,24 @@ class Database:
         address: `sqlite:///path/to/file.db` or `mysql://user:password@host:port/name`.
         readers: connections for reading.
         writers: connections for writing; SQLite has one whatever is said.
+        tables: the names of those that are used, to be looked at on entering.
 
     Raises:
         AddressError: the address cannot be used.
         Unavailable: on entering, when the database cannot be opened.
-        Unfit: on entering, when its settings do not suffice; each is named with its remedy.
+        Unfit: on entering, and on a new connection for a write, when its settings do not suffice.
         CopyRefused: on entering, while a copy is being put back.
     """
 
-    def __init__(self, address: str, *, readers: int = READERS, writers: int = WRITERS) -> None:
-        self._place, self._exits = place_of(address), ExitStack()
+    def __init__(
+        self, address: str, *, readers: int = READERS, writers: int = WRITERS, tables: Collection[str] = ()
+    ) -> None:
+        self._place, self._exits, self._tables = place_of(address), ExitStack(), tables
         in_file = isinstance(self._place, SqlitePlace)
         hung = None if in_file else HUNG
+        self._seat = None
+        if not isinstance(self._place, SqlitePlace):
+            self._seat = Seat(self._place, Lane(writing_engine(address, 1), turns=1, hung_after=hung))
         self._writes = Lane(writing_engine(address, writers), turns=1 if in_file else writers, hung_after=hung)
         self._reads = Lane(reading_engine(address, readers), turns=readers, hung_after=hung)
 
@@ -59,6 +66,8 @@ class Database:
             await self._refuse_unfit()
             await self._reads.run(_nothing)
             self._exits.enter_context(serving(self._place))
+            if self._seat:
+                await self._seat.keep()
         except BaseException:
             await self.close()
             raise
@@ -69,14 +78,16 @@ class Database:
     ) -> None:
         await self.close()
 
-    async def _refuse_unfit(self) -> None:
-        if problems := await self._writes.run(unfit):
+    async def _refuse_unfit(self, patience: float | None = None) -> None:
+        if problems := await self._writes.run(lambda writer: unfit(writer, self._tables), patience):
             raise Unfit(problems)
 
     async def close(self) -> None:
         """Lets running transactions end, at most GRACE seconds, then closes every connection."""
         await self._writes.close(GRACE)
         await self._reads.close(GRACE)
+        if self._seat:
+            await self._seat.close(GRACE)
         self._exits.close()
 
     async def write(self, work: Work[T], patience: float | None = None) -> T:
@@ -104,8 +115,19 @@ class Database:
         return await self._reads.run(work, patience)
 
     async def check(self, patience: float = 1.0) -> None:
-        """Raises Unavailable when the database cannot be read."""
+        """Keeps the seat on a server.
+
+        Raises:
+            Unavailable: the database cannot be read, or a copy is put back.
+            Unfit: a server's settings do not suffice any more.
+        """
         await self.read(_nothing, patience)
+        if self._seat:
+            await self._refuse_unfit(patience)
+            try:
+                await self._seat.keep(patience)
+            except CopyRefused as error:
+                raise unavailable(DOWN) from error
 
 
 async def _nothing(connection: AsyncConnection) -> None:

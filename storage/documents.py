@@ -202,6 +202,7 @@ class Documents(Generic[C]):
     ) -> Document[C]:
         version, now = stored.version + 1, self._now()
         stamps = {"version": version, "updated_at": now, "updated_by": who, **({"deleted_at": now} if hides else {})}
+        await self._history.remember_stored(connection, stored.key)
         await connection.execute(update(self._table).where(self._key == stored.key).values({**changes, **stamps}))
         await self._history.remember(connection, stored.key)
         return Document(stored.key, content, version, stored.created_at, now, who, hides)

@@ -1,9 +1,15 @@
 """The engines of a database, whatever its kind."""
 
+from collections.abc import Collection
+
+from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage import mysql, sqlite
 from storage.address import SqlitePlace, place_of
+from storage.mysql_checks import unfit_now
+
+PUT_BACK = "name the service's own database, or an empty one and put a backup back into it (`caremesh restore DIR`)"
 
 
 def writing_engine(address: str, connections: int) -> AsyncEngine:
@@ -22,6 +28,13 @@ def reading_engine(address: str, connections: int) -> AsyncEngine:
     return mysql.reading_engine(place, connections)
 
 
-async def unfit(writer: AsyncConnection) -> list[str]:
-    """What is wrong with a database's settings, each with its remedy; asked by a writing connection."""
-    return await (sqlite.unfit(writer) if writer.dialect.name == "sqlite" else mysql.unfit(writer))
+async def unfit(writer: AsyncConnection, tables: Collection[str]) -> list[str]:
+    """What is wrong with a database, each with its remedy; asked by a writing connection.
+
+    Args:
+        writer: the connection.
+        tables: the names of those that the asker uses.
+    """
+    found = await (sqlite.unfit(writer) if writer.dialect.name == "sqlite" else unfit_now(writer, tables))
+    there = set(await writer.run_sync(lambda opened: inspect(opened).get_table_names()))
+    return found + [f"the table {name} is missing; {PUT_BACK}" for name in sorted(set(tables) - there)]

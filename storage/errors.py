@@ -98,9 +98,14 @@ class AddressError(StorageError, ValueError):
 
 
 class Unfit(StorageError):
-    """The database's settings do not suffice for what is promised; the text names each with its remedy."""
+    """The database's settings do not suffice for what is promised, so it is not used, and nothing was changed.
+
+    Attributes:
+        problems: each with its remedy; so does the text name them.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
         super().__init__("the database is not fit:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 

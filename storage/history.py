@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Generic
 
-from sqlalchemy import Column, Row, Table, insert, select
+from sqlalchemy import Column, ColumnElement, Row, Table, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.columns import MYSQL
@@ -37,8 +37,18 @@ class History(Generic[C]):
 
     async def remember(self, connection: AsyncConnection, key: int) -> None:
         """Keeps the version that this transaction has just made."""
-        table, names = self._shape.table, [column.name for column in self._versions.columns]
-        made = select(*(table.c[name] for name in names)).where(table.c[self._shape.key] == key)
+        await self._copy(connection, self._shape.table.c[self._shape.key] == key)
+
+    async def remember_stored(self, connection: AsyncConnection, key: int) -> None:
+        """Keeps the version that is stored unless it is kept already: a program of before the histories made it."""
+        table, there = self._shape.table, self._versions.alias()
+        row = table.c[self._shape.key] == key
+        kept = exists().where(there.c[self._shape.key] == table.c[self._shape.key], there.c.version == table.c.version)
+        await self._copy(connection, row & ~kept)
+
+    async def _copy(self, connection: AsyncConnection, which: ColumnElement[bool]) -> None:
+        names = [column.name for column in self._versions.columns]
+        made = select(*(self._shape.table.c[name] for name in names)).where(which)
         await connection.execute(insert(self._versions).from_select(names, made))
 
     async def after(

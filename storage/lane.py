@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 
 from storage.errors import OutcomeUnknown, StorageError
@@ -78,6 +78,7 @@ class Lane:
 
         Raises:
             Unavailable: nothing was changed: the time ran out before COMMIT, or the database is busy, full or away.
+            Unfit: nothing was changed: a new connection found that the server's settings do not suffice.
             OutcomeUnknown: COMMIT failed without a clear answer, or had none when the time ran out.
         """
         request = Request(patience)
@@ -174,3 +175,7 @@ def _told() -> Iterator[None]:
         if told is None:
             raise
         raise told from error
+    except StatementError as error:  # as SQLAlchemy wraps all that it meets while it replaces a lost connection
+        if isinstance(error.orig, StorageError):
+            raise error.orig from error
+        raise

@@ -12,7 +12,7 @@ from pathlib import Path
 from alembic import command, context
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Column, MetaData, String, Table, text
+from sqlalchemy import Column, MetaData, String, Table, inspect, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +26,7 @@ from storage.occupied import alone, hold
 
 PATIENCE = 60.0  # seconds to wait for another replica's migration
 LONGEST = 24 * 3600.0  # seconds: large tables take what they take
+ANOTHER = "give each service a database of its own (CAREMESH_DATABASE)"
 TABLES_WAIT = 30  # seconds that MySQL lets a change of a table wait for the transactions that use it
 
 
@@ -50,11 +51,17 @@ def migrate(address: str, scripts: Path, patience: float = PATIENCE) -> None:
         raise MigrationFailed(f"the schema could not be brought up to date: {_reason(error)}") from error
 
 
-def run_migrations() -> None:
-    """What each `env.py` calls: runs the scripts on the connection that `migrate` opened."""
+def run_migrations(own: str) -> None:
+    """What each `env.py` calls: runs the scripts on the connection that `migrate` opened.
+
+    Args:
+        own: the table that the first script makes. Where a database has a schema without it, it is another service's.
+    """
     connection: Connection = context.config.attributes["connection"]
     context.configure(connection=connection)
     with context.begin_transaction():
+        if context.get_context().get_current_revision() and not inspect(connection).has_table(own):
+            raise MigrationFailed(f"the database has no table {own}, and another service's schema; {ANOTHER}")
         context.run_migrations()
 
 
@@ -90,7 +97,11 @@ def _make_private(file: Path) -> None:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, CommandError) and "locate revision" in str(error):
-        return "the database was written by a newer version of this program; start that one, or restore a copy"
+        stored = str(error).rpartition(" ")[2].strip("'")
+        return (
+            f"the database is of schema {stored}, which this program does not know: a newer version of it made it, or "
+            f"another service; start that version, or {ANOTHER}"
+        )
     if isinstance(error, IntegrityError):  # some databases quote the value
         return "a stored value breaks a rule of the new schema"
     if isinstance(error, DBAPIError):

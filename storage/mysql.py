@@ -1,48 +1,43 @@
 """MySQL and MariaDB and how they are spoken to.
 
-Each connection sets what it needs for itself; what only the server's configuration can give is checked at start.
+Each connection sets what it needs for itself. What only the server's configuration can give is checked on each that
+writes: a server that was started anew with other settings has no old ones.
 Writers read what is committed (READ COMMITTED) and lock what they change; readers see one moment of the database
 (a snapshot, REPEATABLE READ) and can change nothing.
 """
 
+import math
 import ssl
-from collections.abc import Iterator, Mapping
+import time
 from typing import Any
 
-from sqlalchemy import URL, event, text
+from sqlalchemy import URL, event
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.address import MysqlPlace
+from storage.errors import AddressError, Unfit
+from storage.mysql_checks import VARIABLES, unfit
 from storage.mysql_driver import Connection as DriverConnection
 
 TO_CONNECT = 3.0  # seconds
-LONGEST_KEPT = 300  # seconds, then a connection is made anew: firewalls forget those that lie idle, and tell nobody
+LONGEST_IDLE = 300.0  # seconds, then a connection is not used any more: firewalls forget such ones, and tell nobody
 # Seconds that the server lets a statement wait for rows, and for tables that a migration changes. The lane answers
 # its caller in time whatever the server does; these end the wait of those whose caller has gone.
 WAITS = "innodb_lock_wait_timeout = 1, lock_wait_timeout = 2"
 MODE = "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-LEAST_PACKET = 8 * 1024 * 1024  # bytes: a prescription of 1 MiB, its version and its answer, with room
-OLDEST = {True: (10, 5), False: (8, 0)}  # MariaDB, MySQL
-CHECKED = (
-    "innodb_flush_log_at_trx_commit",
-    "innodb_doublewrite",
-    "log_bin",
-    "sync_binlog",
-    "max_allowed_packet",
-    "read_only",
-    "tx_isolation",
-    "transaction_isolation",
-    "sql_mode",
-    "character_set_client",
-    "character_set_connection",
-    "character_set_results",
-)
 
 
 def writing_engine(place: MysqlPlace, connections: int) -> AsyncEngine:
-    """Connections whose transactions see what is committed and lock what they change."""
-    return _engine(place, connections, isolation="READ COMMITTED", begin="BEGIN")
+    """Connections whose transactions see what is committed and lock what they change.
+
+    To connect raises Unfit where the server's settings do not suffice.
+    """
+    engine = _engine(place, connections, isolation="READ COMMITTED", begin="BEGIN")
+    event.listen(engine.sync_engine, "connect", _refuse_unfit)  # after what the session sets for itself
+    return engine
 
 
 def reading_engine(place: MysqlPlace, connections: int) -> AsyncEngine:
@@ -59,19 +54,25 @@ def _engine(place: MysqlPlace, connections: int, *, isolation: str, begin: str) 
         "autocommit": True,
     }
     if place.authorities:
-        options["ssl"] = ssl.create_default_context(cafile=place.authorities)
+        options["ssl"] = _trusting(place.authorities)
     engine = create_async_engine(
         URL.create(
             "mysql+aiomysql", place.user, place.password, place.host, place.port, place.name, {"charset": "utf8mb4"}
         ),
         pool_size=connections,
         max_overflow=0,
-        pool_recycle=LONGEST_KEPT,
         hide_parameters=True,  # the text of a failed statement must not hold what a client sent
         connect_args=options,
     )
     _speak_mysql(engine, isolation, begin)
     return engine
+
+
+def _trusting(authorities: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as error:
+        raise AddressError(f"?ssl_ca={authorities} is no file with certificates that can be read: {error}") from None
 
 
 def _speak_mysql(engine: AsyncEngine, isolation: str, begin: str) -> None:
@@ -86,66 +87,23 @@ def _speak_mysql(engine: AsyncEngine, isolation: str, begin: str) -> None:
 
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "begin", begun)
+    event.listen(engine.sync_engine, "checkin", _laid_down)
+    event.listen(engine.sync_engine, "checkout", _taken_up)
 
 
-async def unfit(writer: AsyncConnection) -> list[str]:
-    """What is wrong with a server, a writing connection to it and the tables there, each with its remedy."""
-    names = ", ".join(f"'{name}'" for name in CHECKED)
-    # SHOW VARIABLES gives the session's value where there is one, the server's for the others.
-    rows = (await writer.execute(text(f"SHOW VARIABLES WHERE Variable_name IN ({names})"))).all()
-    version = str((await writer.execute(text("SELECT VERSION()"))).scalar_one())
-    return [
-        *_server({str(name): str(value) for name, value in rows}, version),
-        *[told async for told in _tables(writer)],
-    ]
+def _laid_down(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["idle since"] = time.monotonic()
 
 
-def _server(found: Mapping[str, str], version: str) -> Iterator[str]:
-    maria = "mariadb" in version.lower()
-    if _numbers(version) < OLDEST[maria]:
-        yield f"the server is {version}; it must be MariaDB 10.5 or MySQL 8.0 at the least"
-    if found["innodb_flush_log_at_trx_commit"] != "1":
-        yield (
-            f"innodb_flush_log_at_trx_commit is {found['innodb_flush_log_at_trx_commit']}, so that a crash loses "
-            "acknowledged writes; set it to 1 in the server's configuration"
-        )
-    if found["log_bin"] == "ON" and found["sync_binlog"] != "1":
-        yield (
-            f"sync_binlog is {found['sync_binlog']}, so that a crash loses acknowledged writes from the binary log; "
-            "set it to 1 in the server's configuration"
-        )
-    if found.get("innodb_doublewrite") == "OFF":
-        yield "innodb_doublewrite is OFF, so that a crash can tear a page; set it to ON in the server's configuration"
-    if int(found["max_allowed_packet"]) < LEAST_PACKET:
-        yield f"max_allowed_packet is {found['max_allowed_packet']}; set it to 16M in the server's configuration"
-    if found["read_only"] != "OFF":
-        yield "the server is read-only; name the one that takes writes, or set read_only to OFF"
-    yield from _session(found)
+def _taken_up(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+    if time.monotonic() - record.info.get("idle since", math.inf) > LONGEST_IDLE:
+        raise DisconnectionError  # the pool makes another
 
 
-def _session(found: Mapping[str, str]) -> Iterator[str]:
-    isolation = found.get("transaction_isolation") or found.get("tx_isolation")  # the latter on MariaDB until 11.1
-    if isolation != "READ-COMMITTED":
-        yield f"the isolation stays {isolation} when READ-COMMITTED is set; connect without a proxy that drops SET"
-    if "STRICT_ALL_TABLES" not in found["sql_mode"]:
-        yield "sql_mode stays without STRICT_ALL_TABLES when it is set; connect without a proxy that drops SET"
-    for name in ("character_set_client", "character_set_connection", "character_set_results"):
-        if found[name] != "utf8mb4":
-            yield f"{name} is {found[name]}, which loses letters; connect without a proxy that changes it to utf8mb4"
-
-
-async def _tables(writer: AsyncConnection) -> Any:
-    query = "SELECT table_name, engine, table_collation FROM information_schema.tables WHERE table_schema = DATABASE()"
-    for name, engine, collation in (await writer.execute(text(query))).all():
-        if engine != "InnoDB":
-            yield f"the table {name} is {engine}, which knows no transactions; ALTER TABLE {name} ENGINE=InnoDB"
-        if not str(collation).startswith("utf8mb4"):
-            yield (
-                f"the table {name} is {collation}, which loses letters; "
-                f"ALTER TABLE {name} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-            )
-
-
-def _numbers(version: str) -> tuple[int, int]:
-    first, second = version.split("-", 1)[0].split(".")[:2]
-    return int(first), int(second)
+def _refuse_unfit(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(VARIABLES)
+    found = {str(name): str(value) for name, value in cursor.fetchall()}
+    cursor.close()
+    if problems := unfit(found):
+        raise Unfit(problems)

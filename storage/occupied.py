@@ -1,10 +1,9 @@
 """Who has a database for themselves: one process migrates, and what replaces all that is there finds nobody.
 
 On SQLite these are locks on files beside the database, which the system lets go with the process that holds them. On
-a server a lock belongs to a connection, and the server tells who else is connected.
+a server a lock belongs to a connection; who serves from there has a seat (`storage/seats.py`).
 """
 
-import asyncio
 import fcntl
 import hashlib
 import os
@@ -16,13 +15,12 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage import folders
 from storage.address import MysqlPlace, Place, SqlitePlace
 from storage.errors import CopyRefused, MigrationFailed
 
-PATIENCE = 2.0  # seconds for connections that were just closed
 LOOK_AGAIN = 0.05  # seconds
 BUSY_TOO_LONG = "another process has been migrating for too long; see what it does"
-OTHERS = text("SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
 
 
 @contextmanager
@@ -50,15 +48,19 @@ async def hold(connection: AsyncConnection, place: MysqlPlace, patience: float) 
     Raises:
         MigrationFailed: another one has been at it for longer than `patience` seconds.
     """
-    name = f"caremesh.{hashlib.sha256(place.name.encode()).hexdigest()[:32]}"  # a name has at most 64 characters
-    asked = text("SELECT GET_LOCK(:name, :seconds)").bindparams(name=name, seconds=patience)
+    asked = text("SELECT GET_LOCK(:name, :seconds)").bindparams(name=lock_name(place), seconds=patience)
     if (await connection.execute(asked)).scalar_one() != 1:
         raise MigrationFailed(BUSY_TOO_LONG)
 
 
+def lock_name(place: MysqlPlace) -> str:
+    """What the locks on a server's database begin with; a name has at most 64 characters."""
+    return f"caremesh.{hashlib.sha256(place.name.encode()).hexdigest()[:32]}"
+
+
 @contextmanager
 def serving(place: Place) -> Iterator[None]:
-    """Says, while the block lasts, that a SQLite database is in use; a server knows who is connected.
+    """Says, while the block lasts, that a SQLite database is in use; on a server a replica has a seat.
 
     Raises:
         CopyRefused: a copy is being put back into it.
@@ -69,22 +71,13 @@ def serving(place: Place) -> Iterator[None]:
 
 @contextmanager
 def stopped(place: Place) -> Iterator[None]:
-    """Keeps services from a SQLite database while the block lasts; for a server's see `nobody_else`.
+    """Keeps services from a SQLite database while the block lasts; for a server's see `all_seats`.
 
     Raises:
         CopyRefused: one is there.
     """
     with _occupied(place, fcntl.LOCK_EX, "the service is running; stop all of its replicas first"):
         yield
-
-
-async def nobody_else(connection: AsyncConnection) -> None:
-    """Raises CopyRefused where others are connected to a server's database."""
-    ends = asyncio.get_running_loop().time() + PATIENCE
-    while others := (await connection.execute(OTHERS)).scalar_one():
-        if asyncio.get_running_loop().time() > ends:
-            raise CopyRefused(f"{others} connections use the database; stop all replicas of the service first")
-        await asyncio.sleep(LOOK_AGAIN)
 
 
 @contextmanager
@@ -101,7 +94,7 @@ def _occupied(place: Place, kind: int, refusal: str) -> Iterator[None]:
 @contextmanager
 def _lock(file: Path, name: str, kind: int) -> Iterator[bool]:
     """Whether the lock was free; if so it is held while the block lasts. The database's folder is made for it."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folders.make(file.parent)
     descriptor = os.open(file.with_name(f"{file.name}.{name}"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield _try(descriptor, kind)

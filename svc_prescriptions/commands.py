@@ -15,7 +15,7 @@ from svc_prescriptions.outbox.byhand import Refused
 from svc_prescriptions.outbox.deliveries import Deliveries
 from svc_prescriptions.outbox.delivery import Delivery, State
 
-USAGE = "mail list [STATE] | mail show ID | mail replay [--again] ID | mail settle ID sent|resend"
+USAGE = "mail list [STATE] [PRESCRIPTION] | mail show ID | mail replay [--again] ID | mail settle ID sent|resend"
 LISTED = 200
 UNENDED = (State.WAITING, State.SENDING, State.UNCERTAIN, State.FAILED)
 
@@ -31,6 +31,10 @@ def command(arguments: Sequence[str]) -> Command | None:
             work = partial(_list, states=UNENDED)
         case ["mail", "list", state] if state in list(State):
             work = partial(_list, states=(State(state),))
+        case ["mail", "list", key] if _is_id(key):
+            work = partial(_list, states=tuple(State), of=int(key))
+        case ["mail", "list", state, key] if state in list(State) and _is_id(key):
+            work = partial(_list, states=(State(state),), of=int(key))
         case ["mail", "show", key] if _is_id(key):
             work = partial(_one, Deliveries.get, int(key))
         case ["mail", "replay", key] if _is_id(key):
@@ -53,14 +57,17 @@ def _run(work: Work, _hosted: Hosted, settings: ServiceSettings) -> str:
         raise Refused(f"delivery {error.key} does not exist; `mail list` shows those that do") from None
 
 
-async def _list(deliveries: Deliveries, states: Sequence[State]) -> object:
-    """How many are in which state, since when the oldest waits, and those in some states, the oldest first."""
+async def _list(deliveries: Deliveries, states: Sequence[State], of: int = 0) -> object:
+    """How many are in which state, since when the oldest waits, and those in some states, the oldest first.
+
+    With a prescription those are its own alone.
+    """
     counts = await deliveries.counts()
     waiting = await deliveries.oldest([State.WAITING], 1)
     return {
         "states": {state.value: counts.get(state, 0) for state in State},
         "waiting_since": rfc3339(waiting[0].created_at) if waiting else "",
-        "deliveries": [_plain(one) for one in await deliveries.oldest(states, LISTED)],
+        "deliveries": [_plain(one) for one in await deliveries.oldest(states, LISTED, of)],
     }
 
 

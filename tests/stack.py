@@ -153,14 +153,14 @@ class Stack:
         """All that all of them have logged."""
         return "".join(process.told for process in self.processes.values())
 
-    def wait_until_ready(self) -> None:
-        """Returns once the gateway answers /readyz with 200 and knows every replica.
+    def wait_until_ready(self, seconds: float = START) -> None:
+        """Returns once the gateway answers /readyz with 200 and knows every replica; waits so long at most.
 
         Raises:
             TimeoutError: with what the processes logged.
         """
         try:
-            wait_until(self._ready, START)
+            wait_until(self._ready, seconds)
         except TimeoutError:
             logs = "\n".join(f"== {name}\n{process.told[-1500:]}" for name, process in self.processes.items())
             raise TimeoutError(f"the stack is not ready\n{logs}") from None

@@ -45,6 +45,7 @@ MAY_READ_ENVIRONMENT = {
     "caremesh/terminal.py": "NO_COLOR and TERM belong to the terminal, not to the settings",
     "caremesh/up/command.py": "the supervisor hands its environment on to the processes it starts",
     "caremesh/backups/command.py": "copies the databases of the settings that processes would get",
+    "caremesh/mail/command.py": "asks the service of the settings that its processes would get",
     "caremesh/doctor/command.py": "doctor looks at the settings that processes would get",
     "hosting/service.py": "hands its environment on to the child that migrates",
     "protos/generate.py": "the compiler's plugin looks for ruff on the PATH",

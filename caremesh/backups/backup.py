@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from caremesh.backups import command, pair
-from caremesh.backups.command import Refused, named, tell
+from caremesh.backups.command import named, tell
 from caremesh.config import Config
+from caremesh.endings import Refused
 from caremesh.terminal import say
 from mesh.version import __version__
+from storage import folders
 from storage.backup import Store, backup
-from storage.copies import Copy, sync
+from storage.copies import Copy
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +37,9 @@ async def _backup(folder: Path, _settings: Config, stores: Sequence[Store]) -> N
     try:
         copies = [await _copy(store, part) for store in stores]
         pair.seal(part, copies)
-        sync(part)
+        folders.sync(part)
         part.rename(folder)
-        sync(folder.parent)
+        folders.sync(folder.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -50,7 +52,7 @@ def _begun(folder: Path) -> Path:
     if folder.exists():
         raise Refused(f"{folder} is there already; name a new folder")
     part = folder.with_name(f"{folder.name}.part")
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folders.make(folder.parent)
     try:
         part.mkdir(mode=0o700)
     except FileExistsError:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from caremesh import config, preflight
 from caremesh.config import KINDS, Config
+from caremesh.endings import INTERRUPTED, Refused
 from caremesh.state import AlreadyRunning
 from caremesh.terminal import complain, say
 from caremesh.up.plan import DATABASES, environments
@@ -20,17 +21,12 @@ from storage.backup import Store
 from storage.copies import Copy
 from storage.errors import OutcomeUnknown, StorageError, Unavailable
 
-INTERRUPTED = 130
 REMEDIES = {
     Unavailable: "; `caremesh doctor` looks for what is wrong",
     OutcomeUnknown: "; look at what is there, and do it again",
 }
 
 Work = Callable[[Config, Sequence[Store]], Awaitable[None]]
-
-
-class Refused(Exception):
-    """It cannot be done; the text says why, to what, and what to do."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

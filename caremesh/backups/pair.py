@@ -5,7 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from caremesh.backups.command import Refused, named
+from caremesh.backups.command import named
+from caremesh.endings import Refused
 from storage.backup import Store, check
 from storage.copies import Copy
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from caremesh import state
 from caremesh.backups import command, pair
-from caremesh.backups.command import Refused, named, tell
+from caremesh.backups.command import named, tell
 from caremesh.config import Config
+from caremesh.endings import Refused
 from caremesh.terminal import complain, say
 from storage.backup import Store, held, restore
 from storage.copies import Copy

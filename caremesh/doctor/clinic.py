@@ -1,17 +1,24 @@
 """The clinic itself: caremesh.toml, settings, ports, databases, and what runs."""
 
+import asyncio
 import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 
+from sqlalchemy import inspect
+
 from caremesh import preflight
-from caremesh.config import Config, ConfigError, read
+from caremesh.config import KINDS, Config, ConfigError, read
 from caremesh.doctor.finding import Finding, note, well, wrong
 from caremesh.state import State
 from caremesh.up.plan import DATABASES, environments
 from caremesh.up.ports import bind, holder
+from storage.database import Database
+from storage.engine import PUT_BACK
+from storage.errors import StorageError, Unfit
 
 
 def configuration(file: Path) -> tuple[Config | None, list[Finding]]:
@@ -62,7 +69,7 @@ def databases(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         if address.startswith("sqlite:///"):
             yield _sqlite(f"database {kind}", Path(address.removeprefix("sqlite:///")))
         else:
-            yield note(f"database {kind}", "is not SQLite; only its service can tell how it is")
+            yield _server(f"database {kind}", kind, address)
 
 
 def _sqlite(what: str, file: Path) -> Finding:
@@ -83,3 +90,24 @@ def _sqlite(what: str, file: Path) -> Finding:
     if answer != "ok":
         return wrong(what, f"{file} is damaged", remedy)
     return well(what, f"{file}, {file.stat().st_size / 2**20:.1f} MiB, {tables} tables, sound")
+
+
+def _server(what: str, kind: str, address: str) -> Finding:
+    tables = set(import_module(f"{KINDS[kind]}.wiring").hosted().shape.table.metadata.tables)
+    try:
+        there = asyncio.run(_tables(address))
+    except Unfit as error:
+        return wrong(what, "; ".join(error.problems), "mend each; the service does not start before")
+    except StorageError as error:
+        told = str(getattr(error.__cause__, "orig", None) or error)  # what the driver says has more in it
+        return wrong(what, told, f"mend that, or CAREMESH_DATABASE of [{kind}.environment]")
+    if "alembic_version" not in there:
+        return well(what, "answers and is fit; the first start makes its tables")
+    if missing := ", ".join(sorted(tables - there)):
+        return wrong(what, f"has another service's schema, or lost tables: {missing} is missing", PUT_BACK)
+    return well(what, f"answers and is fit, {len(tables)} tables")
+
+
+async def _tables(address: str) -> set[str]:
+    async with Database(address) as database:
+        return set(await database.read(lambda opened: opened.run_sync(lambda one: inspect(one).get_table_names())))

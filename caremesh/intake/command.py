@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from caremesh import config, state
+from caremesh.endings import INTERRUPTED
 from caremesh.intake.progress import progress
 from caremesh.intake.report import Outcome, Report
 from caremesh.intake.writer import CONCURRENCY, Away, Writer
 from caremesh.rows import Row
 from caremesh.terminal import complain, say, uncaught
-
-INTERRUPTED = 130
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

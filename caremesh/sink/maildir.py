@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.copies import sync
+from storage.folders import make, sync
 
 ABANDONED = 36 * 3600  # seconds; what was not finished by then never will be
 FOLDERS = ("tmp", "new", "cur")
@@ -35,11 +35,10 @@ class Maildir:
         Raises:
             OSError: they cannot be made.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make(self.folder)
         for name in FOLDERS:
             (self.folder / name).mkdir(mode=0o700, exist_ok=True)
         sync(self.folder)
-        sync(self.folder.parent)
         for path in (self.folder / "tmp").iterdir():
             with suppress(FileNotFoundError):  # another sink was faster
                 if self._now() - path.stat().st_mtime > ABANDONED:

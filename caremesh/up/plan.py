@@ -11,6 +11,7 @@ from caremesh.up.ports import HOST, Ports
 DATABASES = ("records", "prescriptions")
 """The kinds that have one."""
 RELAY = "CAREMESH_MAIL_RELAY"
+MAIL = "mail"  # the folder of the sink's letters, beside the databases
 # One value for all processes would be wrong for all but one.
 _PER_KIND = ("CAREMESH_DATABASE", "CAREMESH_ADVERTISE")
 
@@ -111,7 +112,7 @@ def _given(data: Path, taken: Mapping[str, Sequence[int]]) -> dict[str, dict[str
         given[name]["CAREMESH_DATABASE"] = f"sqlite:///{data / name}.db"
     for name in (*DATABASES, "gateway"):
         given[name]["CAREMESH_REGISTRIES"] = registries
-    given["mail-sink"]["CAREMESH_MAIL_FOLDER"] = str(data / "mail")
+    given["mail-sink"]["CAREMESH_MAIL_FOLDER"] = str(data / MAIL)
     if taken["mail-sink"]:
         given["prescriptions"][RELAY] = f"smtp://{HOST}:{taken['mail-sink'][0]}"
     return given

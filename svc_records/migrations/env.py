@@ -2,4 +2,4 @@
 
 from storage.migrations import run_migrations
 
-run_migrations()
+run_migrations("records")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from caremesh.sink.maildir import Maildir
 from gateway.examples import NEW_PRESCRIPTION, NEW_RECORD
 from tests.e2e.planted.sitecustomize import MARK, PLANTS
 from tests.fakes.collector import Collector
@@ -37,6 +38,7 @@ class Watched:
 
     def __init__(self, up: Up, collector: Collector, booms: Path) -> None:
         self.up, self.collector, self._booms = up, collector, booms
+        self.letters = Maildir(up.data / "mail")
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """Sends what any client may send, well-formed or not; 0 when the connection is closed without an answer."""
@@ -63,9 +65,10 @@ class Watched:
         return list(self.up.lines)
 
     def marked(self) -> list[str]:
-        """The lines and spans that hold the mark or a patient's number, and files beside the databases that do."""
+        """The lines and spans that hold the mark or a patient's number, and files beside databases and letters."""
         spans = [span.raw for span in self.collector.spans()]
-        files = [path for path in self.up.data.rglob("*") if path.is_file() and ".db" not in path.name]
+        told = [path for path in self.up.data.rglob("*") if path.is_file() and self.letters.folder not in path.parents]
+        files = [path for path in told if ".db" not in path.name]
         held = [str(path) for path in files if _marks(path.read_text(errors="replace"))]
         return [told for told in (*self.said(), *spans) if _marks(told)] + held
 
@@ -128,6 +131,8 @@ def test_marked_texts_in_every_field_reach_no_log_and_no_span(
     body |= {"mail_to": f"{MARK}@example.org"} if noun == "prescriptions" else {}
     status, made = watched.ask("POST", f"/{noun}", body)
     assert (status, MARK in made) == (201, True)
+    if noun == "prescriptions":  # mailed, too: the worker, its client and the sink have seen the mark
+        wait_until(lambda: any(MARK.encode() in path.read_bytes() for path in watched.letters.letters()))
     assert watched.ask("POST", f"/{noun}", body)[0] == 409
     for spoilt in spoiled(body):
         assert watched.ask("POST", f"/{noun}", spoilt)[0] == 400

@@ -75,9 +75,19 @@ class MariaDB:
         finally:
             self.sql(f"DROP DATABASE {name}")
 
-    def start(self) -> None:
-        """Starts it again, where it was."""
-        self.process = _started(self.folder, self.port)
+    @contextmanager
+    def other_user(self, address: str) -> Iterator[str]:
+        """The same database by the name of a user of its own, who does not see what others do."""
+        name, database = f"other_{next(_names)}", address.rpartition("/")[2]
+        self.sql(f"CREATE USER {name} IDENTIFIED BY '{PASSWORD}'", f"GRANT ALL ON {database}.* TO {name}")
+        try:
+            yield address.replace("//clinic:", f"//{name}:")
+        finally:
+            self.sql(f"DROP USER {name}")
+
+    def start(self, *options: str) -> None:
+        """Starts it again, where it was; `options` overrule its usual ones."""
+        self.process = _started(self.folder, self.port, *options)
 
     def kill(self) -> None:
         self.process.kill()
@@ -117,12 +127,13 @@ def _who() -> list[str]:
     return ["--user=root"] if os.geteuid() == 0 else []
 
 
-def _started(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def _started(folder: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
     program = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", ""), SBIN]))
     where = [f"--datadir={folder / 'data'}", f"--socket={folder / 's'}", f"--port={port}", "--bind-address=127.0.0.1"]
     where.append(f"--tmpdir={folder / 'tmp'}")
     with (folder / "log").open("ab") as log:
-        process = subprocess.Popen([str(program), "--no-defaults", *where, *_who(), *SMALL], stdout=log, stderr=log)
+        command = [str(program), "--no-defaults", *where, *_who(), *SMALL, *options]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     ends = time.monotonic() + 60
     while True:
         if _answers(folder / "s"):

@@ -1,7 +1,7 @@
 """An outbox in memory and links that do what they are told, for tests of what lies between them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -104,11 +104,8 @@ class FakeClaims(Claims):
         self.letters |= {one.delivery_id: one for one in letters}
 
 
-Answer = Callable[[], Awaitable[Result]]
-
-
 class FakeRelay:
-    """Makes links that answer each letter by `answer`, as they are told.
+    """Makes links; each letter has `outcome`, once `answers` is set.
 
     Attributes:
         begun: the numbers of the letters that were begun, in their order.

@@ -10,6 +10,7 @@ from tests.stack import Stack
 
 HOUSE = Path(__file__).parents[2]
 PLANTED = Path(__file__).with_name("planted")
+PATIENCE = 600.0  # seconds until everything serves, though processes die in their migrations
 
 
 def killing(folder: Path, seed: int, every: int) -> dict[str, str]:
@@ -44,7 +45,7 @@ def deaths(folder: Path, kind: str) -> Counter[str]:
 async def calm(stack: Stack, folder: Path) -> None:
     """Returns once nobody dies any more and everything serves."""
     (folder / "stop").touch()
-    await asyncio.to_thread(stack.wait_until_ready)
+    await asyncio.to_thread(stack.wait_until_ready, PATIENCE)
 
 
 @asynccontextmanager
@@ -55,7 +56,7 @@ async def kept_alive(stack: Stack) -> AsyncIterator[None]:
             process.start()
         keeping = asyncio.create_task(_keep(stack))
         try:
-            await asyncio.to_thread(stack.wait_until_ready)
+            await asyncio.to_thread(stack.wait_until_ready, PATIENCE)
             yield
         finally:
             keeping.cancel()

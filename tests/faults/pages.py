@@ -138,9 +138,12 @@ def _in_process(documents: Documents[Any]) -> Fetch:
 def _over_rest(http: aiohttp.ClientSession, url: str) -> Fetch:
     async def fetch(cursor: str) -> tuple[list[Position], str]:
         query = {"limit": str(LIMIT), **({"cursor": cursor} if cursor else {})}
-        async with http.get(f"{url}/records/{PATIENT}", params=query) as response:
-            response.raise_for_status()
-            page = await response.json()
+        page = None
+        while page is None:
+            async with http.get(f"{url}/records/{PATIENT}", params=query) as response:
+                if response.status not in {503, 504}:  # else it is too busy: to read again harms nothing
+                    response.raise_for_status()
+                    page = await response.json()
         return [Position(item["date"], item["record_id"]) for item in page["records"]], page["next_cursor"]
 
     return fetch

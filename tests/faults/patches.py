@@ -87,6 +87,7 @@ def history_outside_the_transaction(documents: Any, put: Put) -> None:
         return made
 
     put(documents.History, "remember", later)
+    put(documents.History, "remember_stored", later)  # it would close the gap with the next write
     put(documents.Documents, "_write", write_and_remember)
 
 

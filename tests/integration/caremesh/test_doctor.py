@@ -14,6 +14,9 @@ from caremesh.doctor.finding import Finding
 from caremesh.doctor.running import gateway, running
 from caremesh.main import main
 from caremesh.state import Running, State
+from storage.migrations import migrate
+from tests.databases import PRESCRIPTIONS
+from tests.fakes.mariadb import MariaDB
 
 TEXT = "[registry]\n[records]\n[prescriptions]\n[gateway]\nport = 0\n"
 
@@ -77,6 +80,32 @@ def test_a_database_with_damaged_pages_is_found(file: Path) -> None:
     config, _ = clinic.configuration(file)
     assert config
     assert [one.what for one in wrong(list(clinic.databases(config, {})))] == ["database prescriptions"]
+
+
+def at(file: Path, address: str) -> Finding:
+    """What is told of the records at an address."""
+    file.write_text(f"{TEXT}[records.environment]\nCAREMESH_DATABASE = '{address}'\n", encoding="utf-8")
+    config, _ = clinic.configuration(file)
+    assert config
+    return next(iter(clinic.databases(config, {})))
+
+
+def test_a_database_on_a_server_is_looked_at_as_its_service_would(
+    file: Path, mariadb_address: str, server: MariaDB
+) -> None:
+    """A wrong password, a server that would lose writes, lost tables, the other service's: not "all well"."""
+    assert (at(file, mariadb_address).level, at(file, mariadb_address).told[:15]) == ("well", "answers and is ")
+    wrong_password = at(file, mariadb_address.replace("p%40ss", "other"))
+    assert (wrong_password.level, "password" in wrong_password.told) == ("wrong", True)
+    migrate(mariadb_address, PRESCRIPTIONS.migrations)
+    others = at(file, mariadb_address)
+    assert (others.level, "records is missing" in others.told) == ("wrong", True)
+    server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0")
+    try:
+        unfit = at(file, mariadb_address)
+    finally:
+        server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+    assert (unfit.level, "innodb_flush_log_at_trx_commit is 0" in unfit.told) == ("wrong", True)
 
 
 def test_a_taken_port_is_wrong_unless_it_is_this_clinics_own(file: Path) -> None:

@@ -85,7 +85,7 @@ DAMAGE: list[tuple[Callable[[Path, Path], None], str]] = [
     (changed, "was cut short or changed; take another one"),
     (of_the_other_service, "is a copy of "),
     (missing, "No such file"),
-    (of_another_schema, "put it back with version 0.0.9, then start this one"),
+    (of_another_schema, "older program that made it, then start this one"),
     (of_another_backup, "from another backup than"),
     (unsealed, "is not a whole backup"),
     (sealed_by_others, "was changed, or is of another program"),

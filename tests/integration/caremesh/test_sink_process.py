@@ -101,14 +101,14 @@ def test_the_process_ends_when_told_and_its_log_names_no_patient_and_no_address(
     assert running.returncode == 0
     assert "takes letters on smtp://127.0.0.1" in told
     assert "stored a letter of" in told
-    for secret in ("pharmacy", "example.org", "Subject", "Novák", "aiosmtpd", "mail.log"):
+    for secret in ("pharmacy", "example.org", "Subject", "Novák", "NOVAK", "aiosmtpd", "mail.log"):
         assert secret not in told
 
 
 async def _rude(port: int) -> None:
     """Commands that make a server complain."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for line in ("NOVÁK x", "EHLO x", "MAIL FROM:<pharmacy@example.org", "VRFY Novák", "RCPT TO:<x>", "QUIT"):
+    for line in ("NOVÁK x", "NOVAK x", "EHLO x", "MAIL FROM:<pharmacy@example.org", "VRFY Novák", "RCPT TO:<x>", "QUIT"):
         writer.write(f"{line}\r\n".encode())
     await asyncio.wait_for(reader.read(), 30)
     writer.close()

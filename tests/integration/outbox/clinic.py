@@ -65,8 +65,8 @@ async def take(worker: Claims, most: int = 20) -> Sequence[Delivery]:
     return await worker.take(keys, most) if keys else []
 
 
-async def take_one(worker: Claims) -> Delivery:
-    (one,) = await take(worker)
+async def take_one(worker: Claims, most: int = 20) -> Delivery:
+    (one,) = await take(worker, most)
     return one
 
 

@@ -67,6 +67,21 @@ async def test_a_list_says_what_waits_since_when_and_what_needs_a_person(clinic:
     assert (await mail("show", "1"))[1] == told["deliveries"][0]
 
 
+async def test_a_list_may_be_of_one_prescription(clinic: Clinic, mail: Mail) -> None:
+    """Whoever is asked about one wants all of its letters, and no other's."""
+    for _ in range(2):
+        await clinic.write()
+    await end(clinic.worker(), await take_one(clinic.worker(), 1))
+    await clinic.change(patient_name="Eva")
+    seen = {filters: (await mail("list", *filters))[1]["deliveries"] for filters in ((), ("1",), ("sent", "1"), ("2",))}
+    assert {filters: [one["delivery_id"] for one in found] for filters, found in seen.items()} == {
+        (): [2, 3],
+        ("1",): [1, 3],
+        ("sent", "1"): [1],
+        ("2",): [2],
+    }
+
+
 async def test_a_dead_letter_is_sent_again_when_a_person_says_so(clinic: Clinic, mail: Mail) -> None:
     """Its mailbox is there again. It never arrived, so it need not say that it may have."""
     await failed(clinic)

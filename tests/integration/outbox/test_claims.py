@@ -82,8 +82,9 @@ async def test_a_renewed_lease_goes_on_and_so_does_one_that_hands_over(clinic: C
     one = await take_one(worker)
     for step in (worker.renew([1]), worker.hand_over(one), worker.renew([1])):
         clinic.turn(LEASE - TICK)
+        await take(other)
+        assert await clinic.told() == ["new sending"]
         await step
-        assert await take(other) == []
     assert await end(worker, one)
 
 
@@ -110,6 +111,9 @@ async def test_a_letter_that_was_handed_over_by_a_worker_that_is_gone_is_uncerta
     clinic.turn(15 * MINUTE)
     again = await take_one(other)
     assert (again.maybe_left, again.attempts, again.message_id) == (1, 2, "<prescription.1.1.new@clinic.example>")
+    clinic.turn(LEASE)  # gone, too, before it came to handing it over
+    third = await take_one(worker)
+    assert (third.maybe_left, third.attempts) == (1, 3)
 
 
 async def test_a_holder_that_comes_back_with_a_yes_ends_the_doubt(clinic: Clinic) -> None:
@@ -124,6 +128,30 @@ async def test_a_holder_that_comes_back_with_a_yes_ends_the_doubt(clinic: Clinic
     assert await clinic.told() == ["new uncertain"]
     assert await end(worker, one)
     assert await clinic.told() == ["new sent"]
+
+
+async def test_a_holder_that_comes_back_after_another_attempt_is_not_heard(clinic: Clinic) -> None:
+    """Of that one, too, nobody knows what became; both doubts must be kept."""
+    worker, other = clinic.worker(), clinic.worker("other")
+    await clinic.write()
+    first = await take_one(worker)
+    await worker.hand_over(first)
+    clinic.turn(15 * MINUTE + LEASE)
+    await take(other)
+    clinic.turn(15 * MINUTE)
+    await end(other, await take_one(other), Outcome.UNCERTAIN)
+    assert not await end(worker, first)
+    (letter,) = await clinic.of()
+    assert (letter.state, letter.maybe_left, letter.attempts) == ("uncertain", 2, 2)
+
+
+async def test_no_more_is_taken_than_was_asked_for(clinic: Clinic) -> None:
+    """A breaker that tries wants one letter, though a prescription may have two."""
+    worker = clinic.worker()
+    await clinic.write()
+    await end(worker, await take_one(worker))
+    await clinic.change(mail_to="b@example.org")
+    assert [one.kind for one in await take(worker, 1)] == ["cancellation"]
 
 
 async def test_what_waits_for_a_letter_in_hand_keeps_no_other_waiting(clinic: Clinic) -> None:
@@ -149,7 +177,10 @@ async def test_a_worker_that_ends_gives_everything_back(clinic: Clinic) -> None:
     await worker.hand_over(first)
     await worker.give_back([second], "relay away")
     assert await clinic.told(2) == ["new waiting"]
+    await take(clinic.worker("other"), 1)
     await worker.release(5)
+    assert await clinic.told(2) == ["new sending"]
+    await clinic.worker("other").release(5)
     assert [await clinic.told(key) for key in (1, 2, 3)] == [["new uncertain"], ["new waiting"], ["new waiting"]]
     assert [one.attempts for key in (1, 2, 3) for one in await clinic.of(key)] == [1, 0, 0]
     assert [one.delivery_id for one in await take(clinic.worker("other"))] == [2, 3]

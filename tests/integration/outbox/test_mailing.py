@@ -19,6 +19,7 @@ from svc_prescriptions.outbox.letters import Letters
 from svc_prescriptions.outbox.worker import POLICY, Worker
 from svc_prescriptions.relay import Patience, Relay, relay_address
 from tests.fakes.relay import FakeRelay, Fault, How, Planned, Point
+from tests.fakes.waiting import until
 from tests.integration.outbox.clinic import MINUTE, Clinic
 
 SENDER = "CareMesh <prescriptions@clinic.example>"
@@ -26,8 +27,8 @@ SHORT = Patience(connect=2, command=2, data=2, content=2, end=1, leave=1)  # sec
 
 
 @asynccontextmanager
-async def mailing(clinic: Clinic, relay: FakeRelay, *, name: str = "w1") -> AsyncIterator[Worker]:
-    """A worker of the clinic's outbox, whose leases and pauses are by the clinic's clock."""
+async def mailing(clinic: Clinic, relay: FakeRelay, *, name: str = "w1") -> AsyncIterator[Breaker]:
+    """A worker of the clinic's outbox, by the clinic's clock but for its looks and its breaker, which is given."""
     clock, rng, stop = SystemClock(), Random(1), asyncio.Event()
     claims = clinic.worker(name)
     attempts = Attempts(claims, Letters(clinic.database, SENDER).compose, Tracing("prescriptions", "test"), clock)
@@ -36,7 +37,7 @@ async def mailing(clinic: Clinic, relay: FakeRelay, *, name: str = "w1") -> Asyn
     worker = Worker(claims, attempts, link, breaker, asyncio.Event(), clock, rng)
     task = asyncio.create_task(worker.run(stop))
     try:
-        yield worker
+        yield breaker
     finally:
         stop.set()
         await task
@@ -56,7 +57,7 @@ async def test_a_prescription_reaches_a_mailbox_and_what_becomes_of_it_follows(c
         await states(clinic, "new sent")
         await clinic.change(patient_name="Eva Novotná")
         await states(clinic, "new sent", "revision sent")
-        await clinic.change(status="stopped")
+        await clinic.change(status="stopped", patient_name="Ema")
         await states(clinic, "new sent", "revision sent", "cancellation sent")
     first, revision, cancellation = [letter.message for letter in relay.taken]
     assert [letter.recipients for letter in relay.taken] == [("a@example.org",)] * 3
@@ -103,11 +104,12 @@ async def test_a_relay_that_was_away_gets_everything_when_it_is_back(clinic: Cli
     """And what nobody wants any more is not among it."""
     async with FakeRelay() as relay:
         await relay.away()
-        async with mailing(clinic, relay):
+        async with mailing(clinic, relay) as breaker:
             for _ in range(5):
                 await clinic.write()
-            await asyncio.sleep(0.5)
-            assert await clinic.told() == ["new waiting"]
+            await until(lambda: breaker.state == "open")
+            for key in range(1, 6):
+                await states(clinic, "new waiting", key=key)
             await clinic.change(key=1, patient_name="Eva")
             await clinic.change(key=2, status="stopped")
             await relay.back()

@@ -5,9 +5,11 @@ import shutil
 import stat
 from collections.abc import Iterator
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +24,8 @@ from storage.documents import Documents
 from storage.errors import CopyRefused, MigrationFailed, Unavailable
 from storage.keys import Answered, Once, digest
 from storage.occupied import alone, stopped
-from tests.databases import DIALECTS, ON_SQLITE, PRESCRIPTIONS, RECORDS, Kind, migrated
+from tests.databases import DIALECTS, ON_MARIADB, ON_SQLITE, PRESCRIPTIONS, RECORDS, Kind, migrated
+from tests.fakes.mariadb import MariaDB
 
 EVERY_SCRIPT = "Příliš žluťoučký kůň · مرحبا · 病歷 · 🧑‍⚕️💊\n\t\\ \" ' \u2028"
 ONCE: Once[Any] = Once("local", "k1", digest(b""), lambda _: b"\x00\xff")
@@ -150,6 +153,49 @@ async def test_a_running_service_is_not_written_over(address: str, kind: Kind, t
     await put_back(address, kind, file)
 
 
+@ON_MARIADB
+async def test_another_users_service_is_not_written_over_either_nor_begins_while_a_copy_is_put_back(
+    address: str, server: MariaDB, tmp_path: Path
+) -> None:
+    """A server does not tell one user that another is connected. A seat lost with its connection is taken again."""
+    await filled(address, RECORDS)
+    file = tmp_path / "copy"
+    await copied(address, RECORDS, file)
+    with server.other_user(address) as other:
+        async with Database(address) as database:
+            with pytest.raises(CopyRefused, match="stop all"):
+                await put_back(other, RECORDS, file)
+            server.sql("KILL USER clinic")
+            await database.check()
+            with pytest.raises(CopyRefused, match="stop all"):
+                await put_back(other, RECORDS, file)
+        refused = list[BaseException]()
+        await restore(store(other, RECORDS), file, partial(_refused_start, address, refused))
+        assert "being put back" in str(refused)
+    async with Database(address):
+        pass
+
+
+async def _refused_start(address: str, refused: list[BaseException]) -> None:
+    with pytest.raises(CopyRefused) as caught:
+        async with Database(address):
+            pass
+    refused.append(caught.value)
+
+
+@ON_SQLITE
+async def test_a_running_service_is_not_written_over_by_a_link_to_its_file(address: str, tmp_path: Path) -> None:
+    """The locks lie beside the file itself, by whatever name it is called."""
+    await filled(address, RECORDS)
+    file, link = tmp_path / "copy", tmp_path / "elsewhere" / "link.db"
+    await copied(address, RECORDS, file)
+    link.parent.mkdir()
+    link.symlink_to(sqlite_file(address))
+    async with Database(address):
+        with pytest.raises(CopyRefused, match="stop all"):
+            await put_back(f"sqlite:///{link}", RECORDS, file)
+
+
 async def test_putting_back_that_fails_changes_nothing(
     address: str, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,16 +283,27 @@ def test_a_copy_of_another_service_is_refused(copy: tuple[str, Path], sqlite_add
         check(store(sqlite_address, PRESCRIPTIONS), copy[1])
 
 
+def rewritten(whole: Path, into: Path, before: bytes, after: bytes) -> None:
+    """A copy that says something else, with the checksum of that."""
+    *lines, last = whole.read_bytes().replace(before, after).splitlines(keepends=True)
+    found = blake2b(b"".join(lines), digest_size=32, person=b"caremesh.copy").hexdigest()
+    into.write_bytes(b"".join(lines) + orjson.dumps({"rows": orjson.loads(last)["rows"], "checksum": found}) + b"\n")
+
+
 def test_a_copy_of_another_schema_is_refused_with_its_remedy(
     copy: tuple[str, Path], sqlite_address: str, tmp_path: Path
 ) -> None:
-    """Its columns are not these."""
+    """Its columns are not these. Which program is the newer one decides what helps; versions may be the same."""
     older = tmp_path / "older"
     shutil.copytree(RECORDS.migrations, older)
     newest = max((older / "versions").glob("r*.py"))
     newest.unlink()
-    with pytest.raises(CopyRefused, match=r"of schema 0002 .* 0001: put it back with version 1\.2\.3"):
+    with pytest.raises(CopyRefused, match=r"of schema 0002, made by version 1\.2\.3; .* is 0001: .* newer program"):
         check(Store("records", sqlite_address, RECORDS.shape.table.metadata, older), copy[1])
+    old = tmp_path / "old"
+    rewritten(copy[1], old, b'"schema":"0002"', b'"schema":"0001"')
+    with pytest.raises(CopyRefused, match=r"of schema 0001, .* is 0002: .* older program .* then start this one"):
+        check(store(sqlite_address, RECORDS), old)
 
 
 async def test_a_database_that_was_not_brought_up_to_date_is_not_copied(sqlite_address: str, tmp_path: Path) -> None:
@@ -256,6 +313,11 @@ async def test_a_database_that_was_not_brought_up_to_date_is_not_copied(sqlite_a
         old = text("UPDATE alembic_version SET version_num = '0001'")
         await database.write(partial(AsyncConnection.execute, statement=old))
     with pytest.raises(CopyRefused, match="start the service once"):
+        await copied(sqlite_address, RECORDS, tmp_path / "copy")
+    async with Database(sqlite_address) as database:
+        new = text("UPDATE alembic_version SET version_num = '0009'")
+        await database.write(partial(AsyncConnection.execute, statement=new))
+    with pytest.raises(CopyRefused, match=r"of schema 0009 .* newer program"):
         await copied(sqlite_address, RECORDS, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 

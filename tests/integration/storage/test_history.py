@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.database import Database
@@ -47,6 +47,22 @@ async def test_a_history_is_what_each_write_was_answered_with_newest_first(
     assert [(one.version, one.updated_by, one.deleted) for one in found] == [
         (4, "d", True), (3, "3", False), (2, "2", False), (1, "a", False),
     ]  # fmt: skip
+
+
+async def test_what_an_old_replica_wrote_meanwhile_is_in_the_history_too(
+    database: Database, documents: Documents[Any], kind: Kind
+) -> None:
+    """In an upgrade one that knows no histories goes on writing for a while; the next write keeps what it made."""
+    key, table = (await documents.add(kind.content(), "a")).key, kind.shape.table
+    old = update(table).values(version=2, updated_by="old")
+
+    async def write(connection: AsyncConnection) -> None:
+        await connection.execute(old)
+
+    await database.write(write)
+    await documents.delete(key, 0, "b")
+    told = [(one.version, one.updated_by, one.deleted) for one in await history(documents, key)]
+    assert told == [(3, "b", True), (2, "old", False), (1, "a", False)]
 
 
 async def test_a_refused_write_leaves_no_version(documents: Documents[Any], kind: Kind) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from sqlalchemy import text
 
 from storage.database import WRITERS, Database
 from storage.documents import Documents
@@ -93,6 +94,21 @@ def test_a_connection_that_is_closed_before_its_commit_leaves_the_outcome_open(
                 await database.write(slow, 30)
 
     _run(loops, day())
+
+
+@pytest.mark.parametrize(("longest", "is_new"), [(0.0, True), (300.0, False)], ids=["long", "short"])
+async def test_a_connection_that_lay_idle_for_long_is_not_used_any_more(
+    mariadb_address: str, monkeypatch: pytest.MonkeyPatch, longest: float, *, is_new: bool
+) -> None:
+    """A firewall between has forgotten it without a word, and the next call would wait for nothing."""
+    monkeypatch.setattr("storage.mysql.LONGEST_IDLE", longest)
+
+    async def number(connection: Any) -> object:
+        return (await connection.execute(text("SELECT CONNECTION_ID()"))).scalar_one()
+
+    async with Database(mariadb_address, writers=1) as database:
+        first = await database.write(number)
+        assert (await database.write(number) != first) is is_new
 
 
 async def _closed(server: MariaDB) -> None:

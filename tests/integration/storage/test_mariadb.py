@@ -1,33 +1,18 @@
-"""A server that is killed, is slow, or is set up badly: what callers are told, and that it comes back."""
+"""A server that is killed or is slow: what callers are told, and that it comes back."""
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from storage.database import Database
 from storage.documents import Documents
-from storage.errors import OutcomeUnknown, Unavailable, Unfit
+from storage.errors import OutcomeUnknown, Unavailable
 from storage.failures import BUSY, DOWN
 from tests.databases import RECORDS, migrated
-from tests.fakes.mariadb import MariaDB, mariadb
+from tests.fakes.mariadb import MariaDB
 from tests.fakes.waiting import until
-
-
-@pytest.fixture(scope="module")
-def frail() -> Iterator[MariaDB]:
-    """A server that these tests may end; no other test's."""
-    with mariadb() as server:
-        yield server
-
-
-@pytest.fixture
-def mortal(frail: MariaDB) -> Iterator[str]:
-    """The address of a database on it."""
-    with frail.database() as address:
-        yield address
 
 
 async def test_a_server_that_was_started_anew_is_used_at_once(frail: MariaDB, mortal: str) -> None:
@@ -138,40 +123,6 @@ async def test_writers_that_wait_for_each_other_are_both_done(frail: MariaDB, mo
         await asyncio.gather(both(1, 2), both(2, 1))
         assert len(runs) == 3
         assert [item.content.doctor_id for item in (await documents.page(7, 50, "")).items] == [5, 5]
-
-
-@pytest.mark.parametrize(
-    ("setting", "wrong", "right"),
-    [
-        ("innodb_flush_log_at_trx_commit", "0", "1"),
-        ("max_allowed_packet", "1048576", "16777216"),
-        ("read_only", "ON", "OFF"),
-    ],
-)
-async def test_a_setting_of_the_server_that_breaks_a_promise_is_named_with_its_remedy(
-    frail: MariaDB, mortal: str, setting: str, wrong: str, right: str
-) -> None:
-    """Before the first write is acknowledged, not after the first is lost."""
-    await migrated(mortal, RECORDS)
-    frail.sql(f"SET GLOBAL {setting} = {wrong}")
-    try:
-        with pytest.raises(Unfit, match=rf"(?s){setting}|read-only.*{setting}"):
-            async with Database(mortal):
-                pass
-    finally:
-        frail.sql(f"SET GLOBAL {setting} = {right}")
-    async with Database(mortal) as database:
-        await database.check()
-
-
-@pytest.mark.parametrize("change", ["CONVERT TO CHARACTER SET latin1", "ENGINE=Aria"])
-async def test_a_table_that_would_lose_letters_or_writes_is_named(frail: MariaDB, mortal: str, change: str) -> None:
-    """Someone restored it by other means."""
-    await migrated(mortal, RECORDS)
-    frail.sql(f"ALTER TABLE record_versions {change}", database=mortal.rpartition("/")[2])
-    with pytest.raises(Unfit, match="ALTER TABLE record_versions"):
-        async with Database(mortal):
-            pass
 
 
 async def test_every_table_is_utf8mb4_whatever_the_servers_default(frail: MariaDB, mortal: str) -> None:

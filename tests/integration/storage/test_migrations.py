@@ -24,7 +24,7 @@ from storage.child import migrate_in_child
 from storage.database import Database
 from storage.documents import Documents
 from storage.engine import writing_engine
-from storage.errors import MigrationFailed
+from storage.errors import MigrationFailed, Unfit
 from storage.migrations import migrate
 from storage.shape import Shape
 from tests.databases import ON_MARIADB, ON_SQLITE, PRESCRIPTIONS, RECORDS, Kind, migrated
@@ -32,7 +32,7 @@ from tests.fakes.mariadb import MariaDB
 from tests.fakes.waiting import until
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 1, tzinfo=UTC)
-ENV = "from storage.migrations import run_migrations\n\nrun_migrations()\n"
+ENV = "from storage.migrations import run_migrations\n\nrun_migrations('notes')\n"
 FIRST = """
 from pathlib import Path
 from storage import ddl
@@ -123,8 +123,28 @@ async def test_a_database_of_a_newer_version_is_refused_with_its_remedy(address:
     """An old program would write what the new schema does not expect."""
     await asyncio.to_thread(migrate, address, scripts)
     await run(address, "UPDATE alembic_version SET version_num = '0009'")
-    with pytest.raises(MigrationFailed, match="newer version"):
+    with pytest.raises(MigrationFailed, match=r"of schema 0009, .* newer version"):
         await asyncio.to_thread(migrate, address, scripts)
+
+
+async def test_another_services_database_is_refused_and_left_as_it_was(address: str, kind: Kind) -> None:
+    """Both number their schemas alike: the second would take the first one's for its own and lack its tables."""
+    other = PRESCRIPTIONS if kind is RECORDS else RECORDS
+    await migrated(address, other)
+    before = await tables(address)
+    with pytest.raises(MigrationFailed, match=f"no table {kind.name}, .* give each service a database of its own"):
+        await migrated(address, kind)
+    assert await tables(address) == before
+    await migrated(address, other)
+
+
+async def test_a_table_that_is_gone_is_named_at_the_start(address: str, kind: Kind) -> None:
+    """Else the service starts, and every request fails."""
+    await migrated(address, kind)
+    await run(address, f"DROP TABLE {kind.shape.versions.name}")
+    with pytest.raises(Unfit, match=f"the table {kind.shape.versions.name} is missing; name"):
+        async with Database(address, tables=kind.shape.table.metadata.tables):
+            pass
 
 
 @ON_SQLITE

@@ -70,6 +70,14 @@ def test_an_address_of_a_server_names_user_host_and_database_and_nothing_unknown
     assert "secret" not in told
 
 
+@pytest.mark.parametrize("password", ["p@ss", "p@ss/w:rd", "p@ss:1"])
+def test_a_password_that_was_not_escaped_is_refused_with_the_remedy(password: str) -> None:
+    """Else its second half is taken for the server's name, which cannot be found and is in the error then."""
+    told = refusal(DATABASE=f"mysql://me:{password}@db.example/clinic")
+    assert "%40" in told
+    assert "ss" not in told.split("CAREMESH_DATABASE", 1)[1].replace("password", "").replace("address", "")
+
+
 def test_a_servers_address_may_hold_any_password_and_a_file_of_authorities() -> None:
     """As it comes out of a secret."""
     address = "mysql://me:p%40ss%2F%3A@db.example/clinic?ssl_ca=/etc/ssl/clinic.pem"
