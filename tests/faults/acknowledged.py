@@ -17,9 +17,9 @@ from tests.stack import Stack
 
 CLIENTS = 8
 WRITES = 50_000  # acknowledged ones, in full size
-KILL_EVERY = 300  # writes of one process, about
+KILL_EVERY = 500  # writes of one process, about
 AN_HOUR = 3600.0  # longer than a run
-DATABASE_KILLED = 20  # times in a run of any size
+DATABASE_KILLED = 20  # times in full size, and twice at least
 MOMENTS = ("before the send", "in the transaction", "between commit and answer", "in a migration")
 DATABASE = "MariaDB itself"
 FAULT = 500
@@ -80,7 +80,7 @@ def _shown(finding: Finding) -> str:
 async def _kill(server: MariaDB, log: Log, writes: int, scenario: Scenario) -> None:
     """Kills the database at drawn counts of acknowledged writes, and starts it again each time."""
     rng = scenario.rng("database")
-    for count in sorted(rng.randrange(writes * 9 // 10) for _ in range(DATABASE_KILLED)):
+    for count in sorted(rng.randrange(writes * 9 // 10) for _ in range(max(2, scenario.size(DATABASE_KILLED)))):
         await until(lambda: log.acknowledged >= count, AN_HOUR)  # noqa: B023  # awaited here
         await asyncio.to_thread(server.kill)
         killed(scenario.folder, "mariadb", DATABASE)

@@ -30,7 +30,7 @@ from tests.databases import RECORDS, migrated
 from tests.fakes.mariadb import MariaDB, mariadb
 from tests.fakes.mesh import Recorded
 from tests.faults.alone import service
-from tests.faults.pools import Connections, Pools, left
+from tests.faults.pools import SEAT, Connections, Pools, left
 from tests.faults.questions import LONG, Direct, Questions, Remote
 from tests.faults.report import Report, Scenario, telling
 from tests.integration.services.serving import Client
@@ -104,8 +104,8 @@ async def _of_the_service(scenario: Scenario, told: Told, address: str, connecti
         questions = Questions(Remote(Client("caremesh.v1.PatientRecordsService", transport, Health(), Recorded())), 200)
         await _ask(scenario, told, questions, scenario.size(OF_THE_SERVICE), (ANY, DEADLINE))
         await asyncio.gather(*(questions.ask(-number, Random(number)) for number in range(1, CALLERS)))
-        if (connections() or 0) > READERS + WRITERS:
-            told.broken.append(f"the service has {connections()} connections, of {READERS + WRITERS}")
+        if (connections() or 0) > READERS + WRITERS + SEAT:
+            told.broken.append(f"the service has {connections()} connections, of {READERS + WRITERS + SEAT}")
         transport.close()
         await asyncio.to_thread(process.send, signal.SIGTERM)
         if process.running is None or process.running.returncode != 0:

@@ -108,7 +108,7 @@ def test_the_process_ends_when_told_and_its_log_names_no_patient_and_no_address(
 async def _rude(port: int) -> None:
     """Commands that make a server complain."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for line in ("NOVÁK x", "NOVAK x", "EHLO x", "MAIL FROM:<pharmacy@example.org", "VRFY Novák", "RCPT TO:<x>", "QUIT"):
+    for line in ("NOVÁK x", "NOVAK x", "EHLO x", "MAIL FROM:<pharmacy@example.org", "VRFY Novák", "QUIT"):
         writer.write(f"{line}\r\n".encode())
     await asyncio.wait_for(reader.read(), 30)
     writer.close()
