@@ -117,8 +117,12 @@ class Endpoint:
         )
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connections; calls under way are lost."""
         self._transport.close()
+
+    def close_when_idle(self) -> None:
+        """Ends the connections once the calls under way are over."""
+        self._transport.close_when_idle()
 
     def _found(self, probe: str) -> None:
         before, self._probe = self._probe, probe
