@@ -25,7 +25,7 @@ from tests.stack import Stack
 PRESCRIPTIONS = 5_000
 AWAY = 60.0  # seconds
 CLIENTS = 8
-KILL_EVERY = 130  # transactions of one process, about
+KILL_EVERY = 75  # transactions of one process, about
 FAULT_PER = 25  # exchanges with the relay at each point
 CHANGED, DELETED = 0.1, 0.1  # shares
 LONGEST = 600.0  # seconds until every letter must have ended, after nobody dies any more
