@@ -6,7 +6,7 @@ from types import ModuleType
 
 LEASE = 3.0  # seconds
 PAUSE = 0.2
-PER_LINK = 5  # letters over one connection, so that many are left in order
+PER_LINK = 2  # letters over one connection, so that many are left in order
 SILENCE = 1.5
 REPEAT = 3.0  # seconds until an uncertain letter is sent again
 
