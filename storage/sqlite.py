@@ -5,6 +5,7 @@ takes no lock and the driver begins only before a write. So writers begin with `
 process, readers with a plain `BEGIN` on their own.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -70,7 +71,7 @@ async def _connected(*place: Any, **options: Any) -> aiosqlite.Connection:
     try:
         return await connection
     except BaseException:
-        thread.join()  # it has nothing left to do but to end
+        await asyncio.to_thread(thread.join)  # it may still be opening the file
         raise
 
 
