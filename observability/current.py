@@ -5,6 +5,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Tracer, format_trace_id, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+W3C = TraceContextTextMapPropagator()
 # The tracer travels in the context beside the span, so that what runs deep inside a request
 # (an SQL listener) finds it there and no module needs a tracer of its own.
 _TRACER = context.create_key("caremesh.tracer")
@@ -30,5 +31,5 @@ def trace_id() -> str:
 def traceparent() -> str:
     """The present span as W3C's `traceparent`, for work that goes on after its request; "" outside a trace."""
     carrier: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carrier)
+    W3C.inject(carrier)
     return carrier.get("traceparent", "")

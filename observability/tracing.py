@@ -14,14 +14,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from observability.current import carrying, current_tracer, trace_id
+from observability.current import W3C, carrying, current_tracer, trace_id
 from observability.sql import trace_sql
 
 __all__ = ["Tracing", "current_tracer", "failed", "trace_id", "trace_sql"]
-
-_W3C = TraceContextTextMapPropagator()
 
 
 class Tracing:
@@ -44,14 +41,14 @@ class Tracing:
     def serve(self, name: str, carrier: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Span, Context]:
         """A server span whose parent is what the carrier's `traceparent` names, and the context to work in."""
         # The parent alone: tracestate is any text that a caller likes, and spans would hold and export it.
-        parent = _W3C.extract({"traceparent": carrier.get("traceparent", "")}, Context())
+        parent = W3C.extract({"traceparent": carrier.get("traceparent", "")}, Context())
         span = self._tracer.start_span(name, parent, SpanKind.SERVER, attributes, record_exception=False)
         return span, carrying(self._tracer, set_span_in_context(span, parent))
 
     @contextmanager
     def resumed(self, name: str, traceparent: str, attributes: Mapping[str, Any]) -> Iterator[Span]:
         """A span, for the length of the block, of work that goes on after the request that `traceparent` names."""
-        parent = _W3C.extract({"traceparent": traceparent}, Context())
+        parent = W3C.extract({"traceparent": traceparent}, Context())
         span = self._tracer.start_span(name, parent, SpanKind.CONSUMER, attributes, record_exception=False)
         token = context.attach(carrying(self._tracer, set_span_in_context(span, parent)))
         try:
@@ -63,7 +60,7 @@ class Tracing:
     def call(self, name: str, carrier: dict[str, str], attributes: Mapping[str, Any]) -> Span:
         """A client span below the present one; the carrier gets the `traceparent` that the far side continues."""
         span = self._tracer.start_span(name, context.get_current(), SpanKind.CLIENT, attributes, record_exception=False)
-        _W3C.inject(carrier, set_span_in_context(span))
+        W3C.inject(carrier, set_span_in_context(span))
         return span
 
 
