@@ -1,7 +1,7 @@
 """What a call can end in besides a reply.
 
 Two questions decide what may be repeated: was the request sent, and was it answered?
-`Rejected` was never sent, `Lost` was sent and got no answer, `RemoteError` is an answer.
+`Rejected` was never sent or never begun with, `Lost` was sent and got no answer, `RemoteError` is an answer.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class MeshError(Exception):
 
 
 class Rejected(MeshError):
-    """Never sent, so it may always be repeated.
+    """Never sent, or surely never begun with, so it may always be repeated.
 
     Attributes:
         retry_after: seconds until a new try may fare better, where that is known.
@@ -73,6 +73,12 @@ class Unreachable(Rejected):
     """No connection could be made."""
 
     reason = "unreachable"
+
+
+class Refused(Rejected):
+    """It reached the far side, which said that it had not begun with it and never would: it goes away, or is full."""
+
+    reason = "refused"
 
 
 class DeadlineExceeded(MeshError):

@@ -8,7 +8,7 @@ from grpclib.encoding.base import CodecBase
 from mesh.call import Call, Handler, Level, Method, Reply, stack
 from mesh.clock import Clock
 from mesh.decide.circuit import Circuit
-from mesh.errors import MeshError
+from mesh.errors import MeshError, Refused
 from mesh.events import Events, ProbeChanged
 from mesh.layers.attempt import attempt
 from mesh.layers.breaker import Breaker, guard
@@ -101,6 +101,8 @@ class Endpoint:
             self._misses += 1
             if self._misses > 1:
                 self._found("unreachable")
+        except Refused:
+            pass  # it is there, and its connection goes away or is full: nothing is known of its health
         except MeshError:
             self._found("unreachable")
         else:
@@ -115,8 +117,12 @@ class Endpoint:
         )
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connections; calls under way are lost."""
         self._transport.close()
+
+    def close_when_idle(self) -> None:
+        """Ends the connections once the calls under way are over."""
+        self._transport.close_when_idle()
 
     def _found(self, probe: str) -> None:
         before, self._probe = self._probe, probe

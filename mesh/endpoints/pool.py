@@ -97,5 +97,5 @@ class Pool:
     def _drop(self, endpoint: Endpoint) -> None:
         del self._endpoints[endpoint.address]
         del self._probing[endpoint.address]
-        endpoint.close()
+        endpoint.close_when_idle()  # it may still be at work for us
         self._events.emit(EndpointsChanged(self._service, (), (endpoint.address,), "no longer named and not serving"))

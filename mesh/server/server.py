@@ -1,33 +1,28 @@
-"""A gRPC server: the only place on the answering side that touches grpclib."""
+"""A gRPC server: its methods, its calls in flight, its stop."""
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection
+from functools import partial
+from random import Random, SystemRandom
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from weakref import WeakSet
 
-from grpclib.const import Handler as GrpcHandler
 from grpclib.encoding.base import CodecBase
 from grpclib.encoding.proto import ProtoCodec
-from grpclib.exceptions import StreamTerminatedError
-from grpclib.protocol import H2Protocol
-from grpclib.server import Server as GrpcServer
-from grpclib.server import Stream
-from h2.exceptions import StreamClosedError
 
 from mesh.call import Service
 from mesh.clock import Clock, SystemClock
 from mesh.details import DetailsCodec
-from mesh.errors import Unreadable
-from mesh.events import Events, ServerEnded, ServerStarted, whence
-from mesh.server.current import ServerCall, current, handling
+from mesh.events import Events
+from mesh.server.answering import Answering
+from mesh.server.caller import Caller
 from mesh.server.health import Health, HealthService
-from mesh.server.status import StatusError
-from mesh.status import Status
-from mesh.transport import texts
+from mesh.server.methods import Methods
+from mesh.transport.connection import MAX_MESSAGE
 
-Method = Callable[[Stream[Any, Any]], Awaitable[None]]
+AGE_JITTER = 0.1  # a tenth more or less, so that callers do not all come back at once
 
 
 class Server:
@@ -41,6 +36,10 @@ class Server:
         codec: turns messages into bytes and back; by default as betterproto2 does it.
         domain: google.rpc.ErrorInfo.domain of the errors.
         grace: seconds for what is in flight when the block is left.
+        max_age: seconds, a tenth more or less, after which a connection's caller is asked to make a new one.
+        age_grace: seconds that the old one then has for what is in flight on it.
+        max_message: bytes of one request; a longer one is RESOURCE_EXHAUSTED.
+        max_streams: calls at one time on one connection.
     """
 
     def __init__(
@@ -54,127 +53,80 @@ class Server:
         codec: CodecBase | None = None,
         domain: str = "mesh",
         grace: float = 0.7,
+        max_age: float = float("inf"),
+        age_grace: float = float("inf"),
+        max_message: int = MAX_MESSAGE,
+        max_streams: int = 100,
         clock: Clock | None = None,
+        rng: Random | None = None,
     ) -> None:
-        self._health, self._events, self._domain, self._grace = health, events, domain, grace
+        self._health, self._grace = health, grace
         self._host, self._port = host, port
-        self._clock = clock or SystemClock()
-        self._in_flight = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._clock, self._rng, self._max_age = clock or SystemClock(), rng or SystemRandom(), max_age
         names = frozenset(path.split("/")[1] for service in services for path in service.__mapping__())
-        handlers = [_Wrapped(service, self._wrapped) for service in (*services, HealthService(health, names))]
-        self._server = _Closing(handlers, codec=codec or ProtoCodec(), status_details_codec=DetailsCodec())
+        self._methods = Methods((*services, HealthService(health, names)), events, domain, self._clock)
+        self._caller = partial(
+            Caller,
+            Answering(self._methods.table, codec or ProtoCodec(), DetailsCodec()),
+            self._opened,
+            self._clock,
+            max_message=max_message,
+            max_streams=max_streams,
+            age_grace=age_grace,
+        )
+        self._callers: WeakSet[Caller] = WeakSet()
+        self._stopping, self._retiring = False, set[asyncio.Task[None]]()
         self.address = ""
 
     async def __aenter__(self) -> Self:
         listening = _listen(self._host, self._port)
         host, port = listening.getsockname()[:2]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        await self._server.start(sock=listening)
+        self._listener = await asyncio.get_running_loop().create_server(self._accepted, sock=listening)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Says that it does not serve, takes no more connections and streams, answers what is in flight, and closes.
+
+        All of that within the grace. Streams end UNAVAILABLE once nothing else is in flight. What is still there
+        when the grace is over is cut off.
+        """
         self._health.set_serving(False)
+        self._listener.close()
+        self._stopping = True
+        for caller in self._callers:
+            self._retire(caller)
         try:
-            async with asyncio.timeout(self._grace):
-                await self._idle.wait()
+            async with self._clock.timeout(self._grace):
+                await self._methods.finished()
+                while self._retiring:
+                    await asyncio.wait(self._retiring)
         except TimeoutError:
-            pass  # the grace is over: what is still in flight is cut off
+            pass  # the grace is over
         finally:
-            self._server.close()
-            await self._server.wait_closed()
+            for caller in list(self._callers):
+                caller.break_off("the server has stopped")
+                await caller.ended()
+            await self._listener.wait_closed()
 
-    def _wrapped(self, path: str, method: Method, *, streams: bool) -> Method:
-        async def handle(stream: Stream[Any, Any]) -> None:
-            started = ServerStarted(path, texts(stream.metadata))
-            handling(self._call(path, started.metadata, stream))
-            # Streams (watches) last as long as their caller wants and keep nobody from stopping.
-            self._enter(not streams)
-            begun, status, code, failure = self._clock.now(), Status.CANCELLED, "", None
-            self._events.emit(started)
-            try:
-                await self._answer(method, stream, unary=not streams)
-                status = Status.OK
-            except asyncio.CancelledError:
-                status = Status.DEADLINE_EXCEEDED if current().remaining() == 0 else Status.CANCELLED
-                raise
-            except (StreamTerminatedError, StreamClosedError):
-                raise  # the caller has gone
-            except StatusError as error:
-                status, code = error.status, error.code
-                raise error.on_the_wire(self._domain) from None
-            except Unreadable as error:
-                status = Status.INVALID_ARGUMENT
-                raise StatusError(status, str(error)).on_the_wire(self._domain) from None
-            except Exception as error:  # noqa: BLE001  # the caller is told that, and nothing of the inside
-                status, failure = Status.INTERNAL, whence(error)
-                raise StatusError(status, "the service failed on this request").on_the_wire(self._domain) from None
-            finally:
-                self._leave(not streams)
-                self._events.emit(ServerEnded(started, status.name, code, self._clock.now() - begun, failure))
+    def _accepted(self) -> Caller:
+        age = self._max_age * self._rng.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)
+        return self._caller(max_age=age)
 
-        return handle
+    def _opened(self, caller: Caller) -> None:
+        self._callers.add(caller)
+        if self._stopping:
+            self._retire(caller)
 
-    @staticmethod
-    async def _answer(method: Method, stream: Stream[Any, Any], *, unary: bool) -> None:
-        await method(stream)
-        if unary and current().trailers:
-            await stream.send_trailing_metadata(metadata=current().trailers)
-
-    def _call(self, path: str, headers: Mapping[str, str], stream: Stream[Any, Any]) -> ServerCall:
-        left = stream.deadline.time_remaining() if stream.deadline else None
-        deadline = None if left is None else self._clock.now() + left
-        return ServerCall(path, headers, deadline, self._clock)
-
-    def _enter(self, counts: bool) -> None:  # noqa: FBT001
-        self._in_flight += counts
-        if self._in_flight:
-            self._idle.clear()
-
-    def _leave(self, counts: bool) -> None:  # noqa: FBT001
-        self._in_flight -= counts
-        if not self._in_flight:
-            self._idle.set()
-
-
-class _Closing(GrpcServer):
-    """grpclib's server, closing its connections too: callers learn at once that nobody answers here any more."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._protocols: WeakSet[H2Protocol] = WeakSet()
-
-    def _protocol_factory(self) -> H2Protocol:
-        protocol = super()._protocol_factory()
-        self._protocols.add(protocol)
-        return protocol
-
-    def close(self) -> None:
-        super().close()
-        for protocol in self._protocols:
-            if hasattr(protocol, "processor"):
-                protocol.processor.close("the server closes")
-
-
-class _Wrapped:
-    """A service with each of its handlers wrapped."""
-
-    def __init__(self, service: Service, wrap: Callable[..., Method]) -> None:
-        self._mapping = {
-            path: GrpcHandler(
-                wrap(path, handler.func, streams=handler.cardinality.server_streaming),
-                handler.cardinality,
-                handler.request_type,
-                handler.reply_type,
-            )
-            for path, handler in service.__mapping__().items()
-        }
-
-    def __mapping__(self) -> dict[str, GrpcHandler]:
-        return self._mapping
+    def _retire(self, caller: Caller) -> None:
+        task = asyncio.create_task(caller.retire())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-
-from grpclib.encoding.base import CodecBase
+from typing import Any
 
 from mesh.call import Call, Level, Method
 from mesh.clock import SystemClock
@@ -49,6 +48,8 @@ class Echo(pb.ServiceRegistryBase):
                 )
             case "bug":
                 raise RuntimeError("the inside: Jana Nováková")
+            case "wide":
+                return pb.Lease(lease_id="x" * 2**20)
             case "headers":
                 current().trailers["seen"] = current().headers["who"]
                 current().trailers["left"] = str(current().remaining())
@@ -57,15 +58,17 @@ class Echo(pb.ServiceRegistryBase):
     async def deregister(self, message: pb.Lease) -> Empty:
         return Empty()
 
+    async def watch(self, message: pb.WatchRequest) -> AsyncIterator[pb.EndpointList]:
+        yield pb.EndpointList()
+        await asyncio.Event().wait()
+
 
 @asynccontextmanager
 async def serving(
-    *, port: int = 0, grace: float = 0.5, events: Events | None = None, codec: CodecBase | None = None
+    *, grace: float = 0.5, events: Events | None = None, **options: Any
 ) -> AsyncIterator[tuple[Server, Echo, Health]]:
     echo, health = Echo(), Health()
-    server = Server(
-        [echo], health=health, events=events or Events(), domain="test", grace=grace, port=port, codec=codec
-    )
+    server = Server([echo], health=health, events=events or Events(), domain="test", grace=grace, **options)
     async with server:
         yield server, echo, health
 

@@ -88,6 +88,25 @@ async def test_no_call_fails_while_a_replica_stops() -> None:
     assert failures == []
 
 
+async def test_a_call_under_way_at_a_replica_that_withdraws_is_answered() -> None:
+    """It leaves the list at once, and its connection when the last answer is there."""
+    async with (
+        a_registry() as registry,
+        serving(grace=30) as (server, echo, health),
+        a_client(Leases([registry.address])) as client,
+    ):
+        leaving = Registration(
+            [registry.address], service="echo", address=server.address, health=health, events=Events()
+        )
+        async with leaving:
+            await until(lambda: serving_now(client) == {server.address})
+            calling = asyncio.create_task(client.call("Do", pb.Lease(lease_id="wait"), timeout=30))
+            await echo.arrived.wait()
+        await until(lambda: not client.endpoints())
+        echo.go_on.set()
+        assert (await calling).endpoint == server.address
+
+
 async def test_a_registry_that_is_away_takes_nobody_away_and_one_that_forgot_learns_again() -> None:
     """The registry is no part of a call's way."""
     events = Recorded()

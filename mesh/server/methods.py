@@ -1,0 +1,127 @@
+"""What happens around a method: its call is told to listeners, bounded in time, and its failures become statuses."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from grpclib.const import Handler
+from grpclib.exceptions import GRPCError
+from grpclib.server import Stream
+from h2.exceptions import ProtocolError
+
+from mesh.call import Service
+from mesh.clock import Clock
+from mesh.errors import Unreadable
+from mesh.events import Events, ServerEnded, ServerStarted, whence
+from mesh.server.current import ServerCall, current, handling
+from mesh.server.status import StatusError
+from mesh.status import Status
+from mesh.transport import texts
+from mesh.transport.connection import BadMessage
+
+Method = Callable[[Stream[Any, Any]], Awaitable[None]]
+TICK = 0.001  # seconds by which a timer of the loop may be early
+
+
+class Methods:
+    """The methods of a server's services, and their calls in flight.
+
+    Attributes:
+        table: by path, as a request names it.
+    """
+
+    def __init__(self, services: Iterable[Service], events: Events, domain: str, clock: Clock) -> None:
+        self._events, self._domain, self._clock = events, domain, clock
+        self.table = {path: self._wrapped(path, each) for one in services for path, each in one.__mapping__().items()}
+        self._working: set[asyncio.Task[Any] | None] = set()
+        self._streaming: set[asyncio.Task[Any] | None] = set()
+        self._stopping = False
+        self._done = asyncio.Event()
+
+    async def finished(self) -> None:
+        """Returns once no call is in flight; then ends the streams, which last as long as their caller wants.
+
+        They end with UNAVAILABLE: their callers know that the link is well and the server stops.
+        """
+        if self._working:
+            self._done.clear()
+            await self._done.wait()
+        self._stopping = True
+        for task in self._streaming:
+            if task is not None:
+                task.cancel()
+
+    def _wrapped(self, path: str, handler: Handler) -> Handler:
+        in_flight = partial(self._in_flight, path, handler.func, streams=handler.cardinality.server_streaming)
+        return handler._replace(func=in_flight)
+
+    async def _in_flight(self, path: str, method: Method, stream: Stream[Any, Any], *, streams: bool) -> None:
+        tasks, task = self._streaming if streams else self._working, asyncio.current_task()
+        tasks.add(task)
+        if streams and self._stopping and task is not None:
+            task.cancel()
+        try:
+            await self._told(path, method, stream, streams=streams)
+        finally:
+            tasks.discard(task)
+            if not self._working:
+                self._done.set()
+
+    async def _told(self, path: str, method: Method, stream: Stream[Any, Any], *, streams: bool) -> None:
+        started = ServerStarted(path, texts(stream.metadata))
+        handling(self._call(path, started.metadata, stream))
+        begun, status, code = self._clock.now(), Status.CANCELLED, ""
+        failure: str | None = None
+        self._events.emit(started)
+        try:
+            await self._bounded(method, stream)
+            if current().trailers and not streams:
+                await stream.send_trailing_metadata(metadata=current().trailers)
+            status = Status.OK
+        except asyncio.CancelledError:
+            if not (streams and self._stopping):
+                raise
+            status = Status.UNAVAILABLE
+            raise StatusError(status, "the server stops").on_the_wire(self._domain) from None
+        except ProtocolError:
+            raise  # the caller has gone
+        except Exception as error:  # noqa: BLE001  # the caller is told that, and nothing of the inside
+            told, failure = _answer(error)
+            status, code = told.status, told.code
+            raise told.on_the_wire(self._domain) from None
+        finally:
+            self._events.emit(ServerEnded(started, status.name, code, self._clock.now() - begun, failure))
+
+    async def _bounded(self, method: Method, stream: Stream[Any, Any]) -> None:
+        left = current().remaining()
+        if left is None:
+            return await method(stream)
+        if not left:
+            raise StatusError(Status.DEADLINE_EXCEEDED, "the caller's time ran out before the call was begun with")
+        try:
+            async with self._clock.timeout(left):
+                return await method(stream)
+        except TimeoutError:
+            if (current().remaining() or 0) < TICK:
+                raise StatusError(Status.DEADLINE_EXCEEDED, "the caller's time ran out") from None
+            raise
+
+    def _call(self, path: str, headers: Mapping[str, str], stream: Stream[Any, Any]) -> ServerCall:
+        left = stream.deadline.time_remaining() if stream.deadline else None
+        deadline = None if left is None else self._clock.now() + left
+        return ServerCall(path, headers, deadline, self._clock)
+
+
+def _answer(error: Exception) -> tuple[StatusError, str | None]:
+    """What the caller is told, and where the failure lies if nobody foresaw it."""
+    if isinstance(error, StatusError):
+        return error, None
+    if isinstance(error, GRPCError):  # how a service written for grpclib says no
+        return StatusError(Status(error.status.value), error.message or ""), None
+    if isinstance(error, Unreadable):
+        return StatusError(Status.INVALID_ARGUMENT, str(error)), None
+    if isinstance(error, BadMessage):
+        code = "TOO_LARGE" if error.status is Status.RESOURCE_EXHAUSTED else ""
+        return StatusError(error.status, str(error), code=code), None
+    return StatusError(Status.INTERNAL, "the service failed on this request"), whence(error)

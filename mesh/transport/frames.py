@@ -1,0 +1,94 @@
+"""What must be seen of a connection's bytes before h2 sees them.
+
+h2 looks at a frame's length once the whole frame is there, and ends its whole state on any GOAWAY. So an
+overlong frame is refused here by its header, and GOAWAY is taken out; every other byte passes as it came.
+
+Source: RFC 9113, sections 4.1 (frames), 4.2 (their size), 6.8 (GOAWAY).
+"""
+
+import struct
+from typing import NamedTuple, Self
+
+MAX_FRAME = 16_384
+"""Bytes of one frame's payload that we take: what SETTINGS_MAX_FRAME_SIZE is unless one says otherwise."""
+MAX_ID = 2**31 - 1
+"""The highest stream id there can be; in a GOAWAY: all that was begun goes on, nothing new please."""
+PREFACE = 24
+"""Bytes that a client sends before its first frame."""
+
+_HEAD = 9
+_HEADERS, _PUSH_PROMISE, _GOAWAY, _CONTINUATION = 0x1, 0x5, 0x7, 0x9
+_BLOCKS = frozenset({_HEADERS, _PUSH_PROMISE, _CONTINUATION})
+_END_HEADERS = 0x4
+
+
+class FrameTooLong(Exception):
+    """A frame's header announces more than may be buffered."""
+
+
+class GoAway(NamedTuple):
+    """Streams above `last` were not processed and never will be.
+
+    Attributes:
+        code: why, by RFC 9113, section 7; 0 where nothing is wrong.
+        debug: more of it, for people.
+    """
+
+    last: int
+    code: int = 0
+    debug: bytes = b""
+
+    def frame(self) -> bytes:
+        payload = struct.pack(">LL", self.last, self.code) + self.debug
+        return len(payload).to_bytes(3, "big") + struct.pack(">BBL", _GOAWAY, 0, 0) + payload
+
+    @classmethod
+    def read(cls, payload: bytes) -> Self:
+        last, code = struct.unpack_from(">LL", payload)
+        return cls(last & MAX_ID, code, bytes(payload[8:]))
+
+
+class Splitter:
+    """Follows the frames of one direction of one connection.
+
+    Args:
+        skip: bytes before the first frame, which pass unseen.
+    """
+
+    def __init__(self, skip: int = 0) -> None:
+        self._skip = skip  # bytes until the next frame's header
+        self._held = b""  # a header, or a GOAWAY, that is not whole yet
+        self._in_block = False  # between HEADERS and END_HEADERS, where only h2 knows what is wrong
+
+    def feed(self, data: bytes) -> list[bytes | GoAway]:
+        """What has arrived, in order: bytes for h2, and each GOAWAY.
+
+        Raises:
+            FrameTooLong: nothing of what was given goes on to h2.
+        """
+        if self._held:
+            data, self._held = self._held + data, b""
+        pieces: list[bytes | GoAway] = []
+        start, at, end = 0, self._skip, len(data)
+        while at + _HEAD <= end:
+            length, kind = int.from_bytes(data[at : at + 3], "big"), data[at + 3]
+            if length > MAX_FRAME:
+                raise FrameTooLong(f"a frame of {length} bytes was announced; {MAX_FRAME} is the most")
+            after = at + _HEAD + length
+            if kind in _BLOCKS:
+                self._in_block = not data[at + 4] & _END_HEADERS
+            elif kind == _GOAWAY and length >= 8 and self._is_ours(data, at):  # noqa: PLR2004  # two numbers of four bytes
+                if after > end:
+                    break
+                pieces += [data[start:at], GoAway.read(data[at + _HEAD : after])]
+                start = after
+            at = after
+        if at < end:
+            self._held, end = data[at:], at
+        self._skip = at - end
+        pieces.append(data[start:end])
+        return pieces
+
+    def _is_ours(self, data: bytes, at: int) -> bool:
+        """False for a GOAWAY that is out of place: h2 ends the connection on it, as it should."""
+        return not self._in_block and not int.from_bytes(data[at + 5 : at + _HEAD], "big") & MAX_ID
