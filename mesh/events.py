@@ -94,6 +94,22 @@ class BreakerChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class WouldHave(Event):
+    """A policy in shadow would have acted here: what it would have done, and why.
+
+    `endpoint` is "" where it is about all of them, `method` and `request_id` where it is about no call.
+    """
+
+    service: str
+    policy: str
+    what: str
+    reason: str
+    endpoint: str = ""
+    method: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ProbeChanged(Event):
     """An endpoint answers its probes otherwise than before: serving, not_serving, unreachable."""
 

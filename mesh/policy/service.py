@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mesh.policy.endpoints import CircuitPolicy
+from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Policy:
         attempt_timeout: seconds for one attempt of a call that may be repeated.
         answer_reserve: seconds that this hop keeps of its caller's time in order to answer.
         probe_interval: seconds between health probes of an endpoint, each of which may take as long.
+        balance: which endpoint takes an attempt.
+        ejection: which endpoint does worse than the others.
         circuit: the breaker of each endpoint.
     """
 
@@ -25,4 +27,6 @@ class Policy:
     attempt_timeout: float = 0.6
     answer_reserve: float = 0.05
     probe_interval: float = 1.0
+    balance: BalancePolicy = field(default_factory=BalancePolicy)
+    ejection: EjectionPolicy = field(default_factory=EjectionPolicy)
     circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
