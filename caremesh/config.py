@@ -25,6 +25,8 @@ OWNED = {
     "CAREMESH_HOST": "nothing: this machine's processes listen on 127.0.0.1",
     "CAREMESH_PROCESS": "nothing: `caremesh up` names its processes",
     "CAREMESH_REGISTRIES": "`port` under [registry]",
+    "CAREMESH_CONTROL_PORT": "nothing: `caremesh up` chooses it",
+    "CAREMESH_CONTROL_TOKEN": "nothing: `caremesh up` makes it, for each start anew",
     "CAREMESH_PARENT_FD": "nothing: `caremesh up` sets it",
 }
 _VARIABLE = re.compile(r"(CAREMESH|OTEL)_[A-Z0-9_]+")

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from storage import folders
@@ -17,20 +17,33 @@ ORPHANS = 2.0  # seconds that the children of a killed supervisor may need to en
 
 @dataclass(frozen=True)
 class Running:
-    """One process: its name ("records.2"), kind, pid (None while it is down) and address ("127.0.0.1:50052")."""
+    """One process.
+
+    Attributes:
+        name: such as "records.2".
+        pid: None while it is down.
+        address: where it serves, such as "127.0.0.1:50052".
+        control: where its control port listens.
+    """
 
     name: str
     kind: str
     pid: int | None
     address: str
+    control: str
 
 
 @dataclass(frozen=True)
 class State:
-    """What var/up.json says."""
+    """What var/up.json says.
+
+    Attributes:
+        token: what the control ports of all its processes want to see.
+    """
 
     pid: int
     gateway: str
+    token: str = field(repr=False)
     processes: tuple[Running, ...]
 
 
@@ -51,7 +64,7 @@ def read(data: Path) -> State | None:
     """What the file says, None without one; it may be what a killed supervisor left behind: see `running`."""
     try:
         told = json.loads((data / STATE).read_text(encoding="utf-8"))
-        return State(told["pid"], told["gateway"], tuple(Running(**one) for one in told["processes"]))
+        return State(told["pid"], told["gateway"], told["token"], tuple(Running(**one) for one in told["processes"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

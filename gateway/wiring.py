@@ -22,6 +22,7 @@ from mesh.events import Events
 from observability.http import Traced
 from observability.setup import setup
 from observability.tracing import Tracing
+from process.control import ControlPort
 from process.listening import listed
 from protos.codec import Codec
 from protos.generated.caremesh import v1 as pb
@@ -47,6 +48,9 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(observing)
+        control_port = ControlPort(settings.control_port, settings.control_token)
+        observing.steered_by(control_port)
+        await stack.enter_async_context(control_port)
         listener = listen(settings.host, settings.port)
         stack.callback(listener.close)
         of_records = await stack.enter_async_context(_client("records", pb.PatientRecordsServiceBase, settings, events))

@@ -20,6 +20,7 @@ from mesh.server import Health, Server
 from mesh.version import __version__
 from observability.setup import setup
 from observability.tracing import trace_sql
+from process.control import ControlPort
 from process.run import PARENT, run
 from process.settings import SettingsError, load
 from protos.codec import Codec
@@ -74,6 +75,9 @@ async def _run(hosted: Hosted, settings: ServiceSettings, stop: asyncio.Event) -
                 otlp_endpoint=settings.otlp_endpoint,
             )
         )
+        control = ControlPort(settings.control_port, settings.control_token)
+        observed.steered_by(control)
+        await stack.enter_async_context(control)
         tables = hosted.shape.table.metadata.tables
         database = await stack.enter_async_context(Database(settings.database, tables=tables))
         for engine in database.engines:

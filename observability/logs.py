@@ -33,6 +33,7 @@ HOUSE = frozenset(
         "svc_records",
     }
 )
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # Their complaints about a collector that is away: observability.export tells them once a minute, with a remedy.
 _SILENT = ("opentelemetry", "requests", "urllib3")
 # Answered each second for the supervisor and for container engines.
@@ -165,13 +166,13 @@ class Logs:
 
     Args:
         process: the name that each line carries.
-        level: debug, info, warning or error, for the house's own loggers; libraries are heard from warning on.
+        level: one of LEVELS, for the house's own loggers; libraries are heard from warning on.
         form: "text" or "json".
         stream: standard error by default.
     """
 
     def __init__(self, process: str, level: str, form: str, stream: TextIO | None = None) -> None:
-        self._level = logging.getLevelNamesMapping()[level.upper()]
+        self.level = level
         self._handler = logging.StreamHandler(stream or sys.stderr)
         self._handler.setFormatter(Json(process) if form == "json" else Text(process))
         self._handler.addFilter(_audible)
@@ -182,10 +183,15 @@ class Logs:
         self._before = root.level
         root.addHandler(self._handler)
         root.setLevel(logging.WARNING)
-        for name in HOUSE:
-            logging.getLogger(name).setLevel(self._level)
+        self.hear(self.level)
         # What goes wrong inside logging itself would be printed with the record's arguments.
         self._raised, logging.raiseExceptions = logging.raiseExceptions, False
+
+    def hear(self, level: str) -> None:
+        """From now on the house's loggers are heard from this level on."""
+        self.level = level
+        for name in HOUSE:
+            logging.getLogger(name).setLevel(LEVELS[level])
 
     def stop(self) -> None:
         root = logging.getLogger()

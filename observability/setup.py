@@ -1,16 +1,18 @@
 """Sets up traces and logs of one process."""
 
 import asyncio
+from http import HTTPStatus
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from mesh.events import Events
 from observability.export import Delivery, otlp_exporter
 from observability.hooks import Hooks
-from observability.logs import Logs
+from observability.logs import LEVELS, Logs
 from observability.narration import narrate
 from observability.rpc import RpcSpans
 from observability.tracing import Tracing
+from process.control import Arguments, ControlPort, Refused
 
 __all__ = ["Observability", "setup"]
 
@@ -25,6 +27,21 @@ class Observability:
     def __init__(self, tracing: Tracing, delivery: Delivery | None, logs: Logs) -> None:
         self.tracing = tracing
         self._delivery, self._logs, self._hooks = delivery, logs, Hooks()
+
+    def steered_by(self, control: ControlPort) -> None:
+        """The least level that is logged can be read and changed while the process runs."""
+        control.on("GET", "/log-level", self._level)
+        control.on("PUT", "/log-level", self._hear)
+
+    async def _level(self, _: Arguments) -> Any:
+        return {"level": self._logs.level}
+
+    async def _hear(self, asked: Arguments) -> Any:
+        level = asked.get("level")
+        if not isinstance(level, str) or level not in LEVELS:
+            raise Refused(HTTPStatus.BAD_REQUEST, f'send {{"level": …}} with one of {", ".join(LEVELS)}')
+        self._logs.hear(level)
+        return {"level": level}
 
     def __enter__(self) -> Self:
         self._logs.start()

@@ -1,11 +1,14 @@
 """What every process that listens can be told."""
 
 import ipaddress
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, model_validator
 
 from process.settings import Settings, setting
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")  # RFC 6750, and too long to be guessed
 
 
 def listed(value: str) -> list[str]:
@@ -29,6 +32,14 @@ def _addresses(value: str) -> str:
     return value
 
 
+def _token(value: str) -> str:
+    if value and not _TOKEN.fullmatch(value):
+        raise ValueError(
+            "must be at least 16 characters of A-Z a-z 0-9 . _ ~ + / = -, such as `openssl rand -hex 16` gives"
+        )
+    return value
+
+
 Addresses = Annotated[str, AfterValidator(_addresses)]
 """host:port, with commas between."""
 
@@ -44,6 +55,10 @@ class ListeningSettings(Settings):
     log_format: Literal["text", "json"] = setting("text", "log lines for people (text) or for programs (json)")
     otlp_endpoint: str = setting(
         "", "the collector's URL, e.g. http://127.0.0.1:4318; empty exports nothing", env="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    control_port: int = setting(0, "the port of 127.0.0.1 that controls it; 0 takes a free one", ge=0, le=65535)
+    control_token: Annotated[str, AfterValidator(_token)] = setting(
+        "", "what a request to the control port must bring; empty: there is no control port", repr=False
     )
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "process": set[str](),
     "storage": set[str](),
     "protos": {"mesh.errors"},  # the codec says in the mesh's words that it cannot read something
-    "observability": {"mesh.events"},
+    "observability": {"mesh.events", "process.control"},
     "gateway": {"mesh", "observability", "process", "protos"},
     "hosting": {"mesh", "observability", "process", "protos", "storage"},
     "svc_records": {"hosting", "mesh", "observability", "process", "protos", "storage"},

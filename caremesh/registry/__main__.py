@@ -8,6 +8,7 @@ from mesh.events import Events
 from mesh.registry import RegistryService
 from mesh.server import Health, Server
 from observability.setup import setup
+from process.control import ControlPort
 from process.run import leave, run
 from process.settings import load
 
@@ -23,8 +24,10 @@ async def serve(stop: asyncio.Event) -> None:
         log_format=settings.log_format,
         otlp_endpoint=settings.otlp_endpoint,
     )
+    control = ControlPort(settings.control_port, settings.control_token)
+    observing.steered_by(control)
     server = Server([RegistryService()], host=settings.host, port=settings.port, health=Health(), events=events)
-    async with observing, server:
+    async with observing, control, server:
         await stop.wait()
 
 

@@ -10,6 +10,7 @@ from caremesh.sink.server import Sink
 from caremesh.sink.settings import SinkSettings
 from mesh.events import Events
 from observability.setup import setup
+from process.control import ControlPort
 from process.run import leave, run
 from process.settings import load
 
@@ -29,7 +30,9 @@ async def serve(stop: asyncio.Event) -> None:
         log_format=settings.log_format,
         otlp_endpoint=settings.otlp_endpoint,
     )
-    async with observing:
+    control = ControlPort(settings.control_port, settings.control_token)
+    observing.steered_by(control)
+    async with observing, control:
         await asyncio.to_thread(maildir.prepare)
         stored = len(await asyncio.to_thread(maildir.letters))
         async with Sink(maildir.add, stored=stored, host=settings.host, port=settings.port) as sink:

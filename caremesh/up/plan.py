@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 from caremesh.config import KINDS, OWNED, Config, Kind
 from caremesh.up.ports import HOST, Ports
@@ -24,6 +25,7 @@ class Spec:
     kind: str
     command: tuple[str, ...]
     port: int
+    control_port: int
     environment: Mapping[str, str]
 
     @property
@@ -31,13 +33,19 @@ class Spec:
         """Where it listens."""
         return f"{HOST}:{self.port}"
 
+    @property
+    def control(self) -> str:
+        """Where its control port listens."""
+        return f"{HOST}:{self.control_port}"
+
 
 @dataclass(frozen=True)
 class Plan:
-    """All of them in the order of starting, and what is worth saying before."""
+    """All of them in the order of starting, what is worth saying before, and the token of their control ports."""
 
     specs: tuple[Spec, ...]
     notes: tuple[str, ...]
+    token: str
 
     @property
     def environments(self) -> dict[str, Mapping[str, str]]:
@@ -65,13 +73,14 @@ def plan(config: Config, ports: Ports, environ: Mapping[str, str]) -> Plan:
     notes = [f"{name} of the environment is not handed on: {_instead(name)}" for name in _withheld(environ)]
     taken = {name: list(_take(kind, ports, notes)) for name, kind in config.kinds.items()}
     inherited = {name: value for name, value in environ.items() if name not in _withheld(environ)}
-    given = _given(config.data, taken)
+    given, token = _given(config.data, taken), token_hex(16)
+    inherited["CAREMESH_CONTROL_TOKEN"] = token
     specs = [
-        _spec(config.kinds[name], number, port, inherited, given[name])
+        _spec(config.kinds[name], number, (port, ports.take(0, [])), inherited, given[name])
         for name in KINDS
         for number, port in enumerate(taken[name], start=1)
     ]
-    return Plan(tuple(specs), tuple(notes))
+    return Plan(tuple(specs), tuple(notes), token)
 
 
 def environments(config: Config, environ: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
@@ -118,11 +127,14 @@ def _given(data: Path, taken: Mapping[str, Sequence[int]]) -> dict[str, dict[str
     return given
 
 
-def _spec(kind: Kind, number: int, port: int, inherited: Mapping[str, str], given: Mapping[str, str]) -> Spec:
-    name = f"{kind.name}.{number}"
+def _spec(
+    kind: Kind, number: int, ports: tuple[int, int], inherited: Mapping[str, str], given: Mapping[str, str]
+) -> Spec:
+    name, (port, control) = f"{kind.name}.{number}", ports
     environment = _over(_over(given, kind.environment), inherited)  # the environment wins over the file
     environment |= {"CAREMESH_PORT": str(port), "CAREMESH_HOST": HOST, "CAREMESH_PROCESS": name}
-    return Spec(name, kind.name, (sys.executable, "-m", KINDS[kind.name]), port, environment)
+    environment["CAREMESH_CONTROL_PORT"] = str(control)
+    return Spec(name, kind.name, (sys.executable, "-m", KINDS[kind.name]), port, control, environment)
 
 
 def _over(under: Mapping[str, str], layer: Mapping[str, str]) -> dict[str, str]:

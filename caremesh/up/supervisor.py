@@ -97,9 +97,12 @@ class Supervisor:
         self.stop()
 
     def _save(self) -> None:
-        told = tuple(state.Running(one.spec.name, one.spec.kind, one.pid, one.spec.address) for one in self.children)
+        told = tuple(
+            state.Running(one.spec.name, one.spec.kind, one.pid, one.spec.address, one.spec.control)
+            for one in self.children
+        )
         try:
-            state.write(self._data, state.State(os.getpid(), self.plan.gateway, told))
+            state.write(self._data, state.State(os.getpid(), self.plan.gateway, self.plan.token, told))
         except OSError as error:  # a full disk must not end the supervisor
             self._say(ME, f"{self._data / state.STATE} cannot be written ({error.strerror})", "red")
 

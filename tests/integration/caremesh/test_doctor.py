@@ -116,7 +116,7 @@ def test_a_taken_port_is_wrong_unless_it_is_this_clinics_own(file: Path) -> None
         config, _ = clinic.configuration(file)
         assert config
         assert f"(pid {os.getpid()})" in wrong(list(clinic.ports(config, None)))[0].told
-        ours = State(1, "", (Running("gateway.1", "gateway", 1, f"127.0.0.1:{port}"),))
+        ours = State(1, "", "", (Running("gateway.1", "gateway", 1, f"127.0.0.1:{port}", ""),))
         assert wrong(list(clinic.ports(config, ours))) == []
 
 
@@ -164,5 +164,5 @@ def test_a_gateway_that_gives_no_answer_and_a_process_that_is_down_are_wrong() -
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
     assert [one.level for one in gateway("gateway.1", address)] == ["wrong"]
-    down = State(os.getpid(), "", (Running("records.1", "records", None, "127.0.0.1:1"),))
+    down = State(os.getpid(), "", "", (Running("records.1", "records", None, "127.0.0.1:1", ""),))
     assert "records.1 keeps ending" in wrong(list(running(down)))[0].told

@@ -29,7 +29,9 @@ async def found(
     file: Path, text: str = TEXT, environ: Mapping[str, str] | None = None, sink: str = ""
 ) -> dict[str, Finding]:
     """What is said, by what it is about; with a sink that runs at an address."""
-    running = State(os.getpid(), "", (Running("mail-sink.1", "mail-sink", os.getpid(), sink),)) if sink else None
+    running = (
+        State(os.getpid(), "", "", (Running("mail-sink.1", "mail-sink", os.getpid(), sink, ""),)) if sink else None
+    )
 
     def look() -> list[Finding]:
         file.write_text(text, encoding="utf-8")

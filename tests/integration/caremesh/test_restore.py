@@ -155,7 +155,7 @@ def test_over_a_running_clinic_nothing_is_put_back(
     """It would go on with what it knows of the old one."""
     before = clinic.everything()
     with state.locked(clinic.place / "var"):
-        running = state.State(os.getpid(), "http://127.0.0.1:8080", ())
+        running = state.State(os.getpid(), "http://127.0.0.1:8080", "", ())
         state.write(clinic.place / "var", running)
         assert clinic.run("restore", "--replace", str(kept)) == 1
     assert f"stop it with Ctrl-C in its terminal or `kill {os.getpid()}`" in capsys.readouterr().err

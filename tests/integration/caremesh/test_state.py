@@ -12,7 +12,8 @@ import pytest
 from caremesh import state
 from tests.fakes.waiting import wait_until
 
-MINE = state.State(os.getpid(), "http://127.0.0.1:1", (state.Running("gateway.1", "gateway", 7, "127.0.0.1:1"),))
+GATEWAY = state.Running("gateway.1", "gateway", 7, "127.0.0.1:1", "127.0.0.1:2")
+MINE = state.State(os.getpid(), "http://127.0.0.1:1", "a token", (GATEWAY,))
 
 
 def test_a_second_start_is_told_who_runs_and_where(tmp_path: Path) -> None:

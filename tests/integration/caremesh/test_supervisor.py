@@ -44,8 +44,8 @@ class Heard:
 def plan(**kinds: str) -> Plan:
     """One process of each kind named, behaving so."""
     command = {name: (sys.executable, "-S", child.__file__, behaviour) for name, behaviour in kinds.items()}
-    specs = [Spec(f"{name}.1", name, command[name], 1, dict(os.environ)) for name in kinds]
-    return Plan(tuple(specs), ())
+    specs = [Spec(f"{name}.1", name, command[name], 1, 2, dict(os.environ)) for name in kinds]
+    return Plan(tuple(specs), (), "")
 
 
 @asynccontextmanager
@@ -186,7 +186,7 @@ async def test_a_line_of_any_length_comes_through_in_pieces(tmp_path: Path) -> N
 
 async def test_a_command_that_does_not_exist_is_said_and_tried_again(tmp_path: Path) -> None:
     """An environment being rebuilt under a running clinic comes back by itself."""
-    lost = Plan((Spec("gateway.1", "gateway", ("/nowhere/python",), 1, {}),), ())
+    lost = Plan((Spec("gateway.1", "gateway", ("/nowhere/python",), 1, 2, {}),), (), "")
     async with supervised(tmp_path, lost) as (_, heard, _task):
         await until(lambda: heard.count("gateway.1", "could not be started (No such file or directory)") >= 2)
 

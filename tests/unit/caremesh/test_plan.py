@@ -75,6 +75,16 @@ def test_what_can_only_be_one_processs_is_not_handed_to_all_and_that_is_said(fil
     assert [note.split()[0] for note in told.notes] == ["CAREMESH_DATABASE", "CAREMESH_PORT"]
 
 
+def test_each_process_has_a_control_port_of_its_own_and_the_token_of_this_start(file: Path) -> None:
+    """Who has the state file may ask all of them, and nobody who saw the token of an earlier start."""
+    told = planned(file, CAREMESH_CONTROL_TOKEN="chosen-by-somebody-else")
+    ports = {spec.control_port for spec in told.specs}
+    assert len(ports | {spec.port for spec in told.specs}) == 12
+    assert {int(spec.environment["CAREMESH_CONTROL_PORT"]) for spec in told.specs} == ports
+    assert {spec.environment["CAREMESH_CONTROL_TOKEN"] for spec in told.specs} == {told.token}
+    assert told.token not in (planned(file).token, "chosen-by-somebody-else")
+
+
 SINK = "[mail-sink]\n"
 
 
