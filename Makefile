@@ -1,6 +1,6 @@
 # `make help` lists what there is. Everything runs in .venv, which is built when first needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test faults mail-faults lint format protos lock clean
+.PHONY: help run test faults mail-faults resilience lint format protos lock clean
 BIN := .venv/bin
 
 help: ## this list
@@ -17,6 +17,9 @@ faults: .venv/complete ## every fault scenario in full size, an hour or two; NAM
 
 mail-faults: .venv/complete ## those of mail alone
 	@$(MAKE) --no-print-directory faults NAMES="mail mail-defects relay-away hostile"
+
+resilience: .venv/complete ## what the mesh is worth when something dies, measured; NAMES="killed", SEED=1, SHARE=1
+	@$(BIN)/python -m benchmarks --seed $(or $(SEED),1) --share $(or $(SHARE),1) $(NAMES)
 
 lint: .venv/complete ## ruff and mypy
 	@$(BIN)/ruff check .

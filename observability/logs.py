@@ -21,6 +21,7 @@ log = logging.getLogger("observability.request")
 
 HOUSE = frozenset(
     {
+        "benchmarks",
         "caremesh",
         "gateway",
         "hosting",

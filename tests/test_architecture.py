@@ -19,6 +19,7 @@ GENERATED = ("mesh/wire", "protos/generated")
 # Dependencies point one way. A whole room is named by its name, a part of it by its module.
 MAY_IMPORT = {
     "mesh": set[str](),
+    "benchmarks": {"mesh"},
     "process": set[str](),
     "storage": set[str](),
     "protos": {"mesh.errors"},  # the codec says in the mesh's words that it cannot read something
@@ -119,7 +120,7 @@ def test_dependencies_make_no_circle() -> None:
 
 def test_only_transport_and_server_touch_grpclib() -> None:
     """Elsewhere only its types of codecs are known, so that another transport could take grpclib's place."""
-    allowed = ("mesh/transport", "mesh/server", "mesh/testing.py", "mesh/details.py")
+    allowed = ("mesh/transport", "mesh/server", "mesh/testing.py", "mesh/details.py", "benchmarks/")
     wrong = [
         f"{name(path)} imports {module}"
         for path in everything()

@@ -1,0 +1,130 @@
+"""The ways of calling that are compared: through the mesh, and with plain grpclib stubs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from itertools import cycle
+from random import Random
+from typing import NamedTuple, Protocol
+
+from grpclib.client import Channel, UnaryUnaryMethod
+
+from benchmarks.work import METHODS, SERVICE, Raw
+from mesh.call import IDEMPOTENCY_KEY
+from mesh.client import ServiceClient
+from mesh.endpoints import Source, Static
+from mesh.events import AttemptStarted, Events
+from mesh.policy import Policy
+from mesh.transport import split_address
+
+TIMEOUT = 2.0
+"""Seconds that either way grants a call."""
+
+
+class Attempt(NamedTuple):
+    """One attempt: the moment of the loop's time at which it left, and where it went."""
+
+    at: float
+    endpoint: str
+
+
+class Way(Protocol):
+    """One way of calling."""
+
+    attempts: list[Attempt]
+
+    async def call(self, method: str, message: bytes) -> bytes:
+        """Calls `Read` or `Write`; raises whatever the call ends in."""
+        ...
+
+
+class Mesh:
+    """The whole stack; a write has a key, so that it may be repeated."""
+
+    def __init__(self, client: ServiceClient, events: Events) -> None:
+        self.client, self.attempts = client, list[Attempt]()
+        self._now = asyncio.get_running_loop().time
+        events.subscribe(self._hear)
+
+    async def call(self, method: str, message: bytes) -> bytes:
+        metadata = {IDEMPOTENCY_KEY: message.hex()} if method == "Write" else {}
+        reply = await self.client.call(method, message, timeout=TIMEOUT, metadata=metadata)
+        return bytes(reply.message)
+
+    def _hear(self, event: object) -> None:
+        if isinstance(event, AttemptStarted):
+            self.attempts.append(Attempt(self._now(), event.endpoint))
+
+
+class Plain:
+    """Stubs of grpclib's own: one channel a replica, by turns, with a fixed timeout."""
+
+    def __init__(self, channels: Sequence[tuple[str, Channel]]) -> None:
+        self.attempts = list[Attempt]()
+        self._now = asyncio.get_running_loop().time
+        self._turns = cycle(
+            [
+                (address, {name: UnaryUnaryMethod(channel, each.path, bytes, bytes) for name, each in METHODS.items()})
+                for address, channel in channels
+            ]
+        )
+
+    async def call(self, method: str, message: bytes) -> bytes:
+        address, stubs = next(self._turns)
+        self.attempts.append(Attempt(self._now(), address))
+        return await stubs[method](message, timeout=TIMEOUT)
+
+
+Entered = Callable[[Sequence[str], int], AbstractAsyncContextManager[Way]]
+"""Makes a way of calling out of the replicas' addresses and a seed."""
+
+
+@asynccontextmanager
+async def mesh(
+    addresses: Sequence[str], seed: int, source: Source | None = None, policy: Policy | None = None
+) -> AsyncIterator[Mesh]:
+    """Returns once it has made a call."""
+    events = Events()
+    async with ServiceClient(
+        SERVICE,
+        methods=METHODS,
+        source=source or Static(addresses),
+        events=events,
+        codec=Raw(),
+        policy=policy,
+        rng=Random(seed),
+    ) as client:
+        way = Mesh(client, events)
+        await _answered(way)
+        yield way
+
+
+@asynccontextmanager
+async def plain(addresses: Sequence[str], seed: int) -> AsyncIterator[Plain]:  # noqa: ARG001  # it draws nothing
+    """Returns once it has made a call over each connection."""
+    with ExitStack() as opened:
+        channels = []
+        for address in addresses:
+            host, port = split_address(address)
+            channel = Channel(host, port, codec=Raw())
+            opened.callback(channel.close)
+            channels.append((address, channel))
+        way = Plain(channels)
+        for _ in addresses:
+            await _answered(way)
+        yield way
+
+
+async def _answered(way: Way) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await way.call("Read", b"first")
+            except Exception:  # noqa: BLE001  # whatever it is, it may pass within the limit
+                await asyncio.sleep(0.05)
+            else:
+                way.attempts.clear()
+                return
+
+
+WAYS: dict[str, Entered] = {"mesh": mesh, "plain": plain}

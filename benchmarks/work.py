@@ -1,0 +1,127 @@
+"""The service under load, a process of its own: `python -m benchmarks.work OPTIONS`, where OPTIONS is JSON.
+
+It prints its address, answers with what it was asked, and behaves as a line of JSON on its input tells it to.
+It ends on SIGTERM in order, and at once when its input ends.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+import uvloop
+from grpclib.const import Cardinality, Handler
+from grpclib.encoding.proto import ProtoCodec
+from grpclib.server import Stream
+
+from mesh.call import Level, Method
+from mesh.events import Events
+from mesh.registry import Registration, RegistryService
+from mesh.server import Health, Server, StatusError
+from mesh.status import Status
+
+SERVICE = "benchmarks.Work"
+READ = Method(f"/{SERVICE}/Read", bytes, bytes, Level.NO_SIDE_EFFECTS)
+WRITE = Method(f"/{SERVICE}/Write", bytes, bytes, Level.UNKNOWN)
+METHODS = {method.name: method for method in (READ, WRITE)}
+TO_REFUSE = 0.001  # seconds
+
+
+class Raw(ProtoCodec):
+    """Bytes as they are, and the messages of health and registry as ever."""
+
+    def encode(self, message: Any, message_type: Any) -> bytes:
+        return message if message_type is bytes else bytes(message)
+
+    def decode(self, data: bytes, message_type: Any) -> Any:
+        return bytes(data) if message_type is bytes else super().decode(data, message_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How a replica answers.
+
+    Attributes:
+        work: seconds that an answer takes.
+        failing: the share of calls that it refuses with UNAVAILABLE after a millisecond.
+        silent: it never answers.
+    """
+
+    work: float = 0.002
+    failing: float = 0.0
+    silent: bool = False
+
+
+class Work:
+    """Answers with what it was asked, by its behaviour at that moment."""
+
+    def __init__(self, behaviour: Behaviour, rng: Random) -> None:
+        self.behaviour, self._rng = behaviour, rng
+
+    async def answer(self, stream: Stream[bytes, bytes]) -> None:
+        request, now = await stream.recv_message() or b"", self.behaviour
+        if now.silent:
+            await asyncio.Event().wait()
+        if self._rng.random() < now.failing:
+            await asyncio.sleep(TO_REFUSE)
+            raise StatusError(Status.UNAVAILABLE, "it was told to refuse")
+        if now.work:
+            await asyncio.sleep(now.work)
+        await stream.send_message(request)
+
+    def __mapping__(self) -> Mapping[str, Handler]:
+        return {method.path: Handler(self.answer, Cardinality.UNARY_UNARY, bytes, bytes) for method in METHODS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a replica is started with.
+
+    Attributes:
+        port: 0 takes a free one.
+        seed: of what it draws.
+        max_age: seconds that a connection may last.
+        registries: where it registers.
+        registry: it is a registry itself, and does nothing else.
+    """
+
+    port: int = 0
+    seed: int = 1
+    work: float = 0.002
+    max_age: float = float("inf")
+    registries: tuple[str, ...] = ()
+    registry: bool = False
+
+
+async def serve(options: Options) -> None:
+    """Serves until SIGTERM."""
+    stop, health, events = asyncio.Event(), Health(), Events()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    work = Work(Behaviour(work=options.work), Random(options.seed))
+    service, codec = (RegistryService(), None) if options.registry else (work, Raw())
+    settings: dict[str, Any] = {"port": options.port, "codec": codec, "max_age": options.max_age}
+    async with Server([service], health=health, events=events, **settings) as server:
+        named: dict[str, Any] = {"service": SERVICE, "address": server.address}
+        async with Registration(options.registries, health=health, events=events, **named):
+            print(server.address, flush=True)
+            listening = asyncio.create_task(_listen(work))
+            await stop.wait()
+            listening.cancel()
+
+
+async def _listen(work: Work) -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        work.behaviour = replace(work.behaviour, **json.loads(line))
+        print("done", flush=True)
+    os._exit(0)  # whoever started it is gone
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(Options(**json.loads(sys.argv[1]))))
