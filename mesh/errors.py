@@ -24,8 +24,8 @@ class MeshError(Exception):
 
     Attributes:
         reason: short, in snake_case, for events, metrics and `Proxy-Status`.
-        maybe_done: true once any attempt of the call was lost, timed out, or was answered with OUTCOME_UNKNOWN:
-            the far side may have acted.
+        maybe_done: true once any attempt of the call was lost, timed out here or there, or was answered with
+            OUTCOME_UNKNOWN: the far side may have acted.
         endpoint: the address that the last attempt went to, "" where there was none.
     """
 
@@ -113,6 +113,8 @@ class RemoteError(MeshError):
         code: google.rpc.ErrorInfo.reason, or "" where none was given.
         info: google.rpc.ErrorInfo.metadata.
         violations: the fields it did not accept.
+        pushback: seconds after which the far side lets the call be made again, less than 0 for never; None where
+            it did not say.
     """
 
     def __init__(
@@ -123,13 +125,15 @@ class RemoteError(MeshError):
         code: str = "",
         info: Mapping[str, str] = NO_INFO,
         violations: tuple[Violation, ...] = (),
+        pushback: float | None = None,
     ) -> None:
-        super().__init__(message, maybe_done=code == OUTCOME_UNKNOWN)
+        super().__init__(message, maybe_done=code == OUTCOME_UNKNOWN or status is Status.DEADLINE_EXCEEDED)
         self.status = status
         self.message = message
         self.code = code
         self.info = info
         self.violations = violations
+        self.pushback = pushback
 
     @property
     def reason(self) -> str:  # type: ignore[override]  # here it follows from the status

@@ -14,12 +14,15 @@ from typing import Any
 log = logging.getLogger("mesh.events")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Event:
-    """The root. Two events are never equal: each is one moment."""
+    """The root. Two events are never equal: each is one moment.
+
+    Nobody changes one; that it is not frozen spares a call several microseconds.
+    """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class AttemptStarted(Event):
     """One attempt leaves for an endpoint. What a listener adds to `metadata` travels with it."""
 
@@ -30,7 +33,7 @@ class AttemptStarted(Event):
     metadata: MutableMapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class AttemptEnded(Event):
     """The same attempt is over. `outcome` is "ok", "cancelled" or the error's reason."""
 
@@ -39,7 +42,7 @@ class AttemptEnded(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Retried(Event):
     """Another attempt follows after `delay` seconds."""
 
@@ -50,7 +53,7 @@ class Retried(Event):
     delay: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class NotRetried(Event):
     """A failed call is given up, and why."""
 
@@ -61,7 +64,7 @@ class NotRetried(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Chosen(Event):
     """The balancer took an endpoint out of so many that were available."""
 
@@ -72,7 +75,7 @@ class Chosen(Event):
     known: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class NobodyToAsk(Event):
     """The balancer found no endpoint available."""
 
@@ -82,7 +85,7 @@ class NobodyToAsk(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class BreakerChanged(Event):
     """An endpoint's breaker went from one state to another."""
 
@@ -93,7 +96,7 @@ class BreakerChanged(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class WouldHave(Event):
     """A policy in shadow would have acted here: what it would have done, and why.
 
@@ -109,7 +112,7 @@ class WouldHave(Event):
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ProbeChanged(Event):
     """An endpoint answers its probes otherwise than before: serving, not_serving, unreachable."""
 
@@ -119,7 +122,7 @@ class ProbeChanged(Event):
     after: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class EndpointsChanged(Event):
     """A service's endpoints came or went."""
 
@@ -129,7 +132,7 @@ class EndpointsChanged(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class RegistryChanged(Event):
     """A registry became reachable or unreachable for this process."""
 
@@ -138,7 +141,7 @@ class RegistryChanged(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ServerStarted(Event):
     """A server begins to handle a call."""
 
@@ -146,7 +149,7 @@ class ServerStarted(Event):
     metadata: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ServerEnded(Event):
     """The same call is handled. `failure` is None, or where an unexpected exception came from, without its text."""
 

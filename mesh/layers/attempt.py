@@ -1,7 +1,5 @@
 """Bounds one attempt in time, and tells when it starts and how it ends."""
 
-from dataclasses import replace
-
 from mesh.call import Call, Handler, Layer, Reply
 from mesh.clock import Clock
 from mesh.errors import DeadlineExceeded, Lost, MeshError
@@ -21,7 +19,7 @@ def attempt(endpoint: str, timeout: float, clock: Clock, events: Events) -> Laye
             begun, outcome = clock.now(), "cancelled"
             events.emit(started)
             try:
-                reply = await _bounded(following, replace(call, metadata=started.metadata), timeout, clock)
+                reply = await _bounded(following, call._replace(metadata=started.metadata), timeout, clock)
                 outcome = "ok"
             except MeshError as error:
                 outcome = error.reason

@@ -1,7 +1,5 @@
 """Stamps a call with the moment by which it must be answered."""
 
-from dataclasses import replace
-
 from mesh.call import Call, Handler, Layer, Reply
 from mesh.clock import Clock
 
@@ -15,7 +13,7 @@ def deadline(reserve: float, clock: Clock) -> Layer:
     def layer(following: Handler) -> Handler:
         async def handler(call: Call) -> Reply:
             granted = max(call.timeout - reserve, call.timeout / 2)
-            return await following(replace(call, deadline=min(call.deadline, clock.now() + granted)))
+            return await following(call._replace(deadline=min(call.deadline, clock.now() + granted)))
 
         return handler
 

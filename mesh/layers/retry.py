@@ -1,6 +1,5 @@
 """Makes a failed call again, where that is safe and there is time."""
 
-from dataclasses import replace
 from random import Random
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
@@ -81,7 +80,7 @@ class _Again:
             self._first = False
             raise self._failure
         avoid = self._call.avoid | {self._failure.endpoint}
-        self._call = replace(self._call, attempt=self._call.attempt + 1, avoid=avoid)
+        self._call = self._call._replace(attempt=self._call.attempt + 1, avoid=avoid)
         try:
             return await self._following(self._call)
         except MeshError as error:

@@ -11,9 +11,20 @@ from grpclib.server import Stream as GrpcCall
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
+from mesh.call import PUSHBACK
 from mesh.details import DetailsCodec
 from mesh.server.requests import Asked, Headers, Refusal, asked, malformed
 from mesh.transport.connection import Stream
+
+
+class Served(GrpcCall[Any, Any]):
+    """A call as grpclib's methods see it, that can also be told when to come again."""
+
+    _stream: Stream
+
+    def push_back(self, seconds: float) -> None:
+        """Whatever it is answered, it may be made again after so many seconds; never if they are less than 0."""
+        self._stream.besides = ((PUSHBACK, str(round(seconds * 1000))),)
 
 
 class Answering:
@@ -50,8 +61,8 @@ class Answering:
             async with self._call(stream, request) as call:
                 await request.handler.func(call)
 
-    def _call(self, stream: Stream, request: Asked) -> GrpcCall[Any, Any]:
-        call: GrpcCall[Any, Any] = GrpcCall(
+    def _call(self, stream: Stream, request: Asked) -> Served:
+        call = Served(
             stream,
             request.path,
             request.handler.cardinality,

@@ -7,20 +7,20 @@ from typing import Any
 
 from grpclib.const import Handler
 from grpclib.exceptions import GRPCError
-from grpclib.server import Stream
 from h2.exceptions import ProtocolError
 
 from mesh.call import Service
 from mesh.clock import Clock
 from mesh.errors import Unreadable
 from mesh.events import Events, ServerEnded, ServerStarted, whence
+from mesh.server.answering import Served
 from mesh.server.current import ServerCall, current, handling
 from mesh.server.status import StatusError
 from mesh.status import Status
 from mesh.transport import texts
 from mesh.transport.connection import BadMessage
 
-Method = Callable[[Stream[Any, Any]], Awaitable[None]]
+Method = Callable[[Served], Awaitable[None]]
 TICK = 0.001  # seconds by which a timer of the loop may be early
 
 
@@ -56,7 +56,7 @@ class Methods:
         in_flight = partial(self._in_flight, path, handler.func, streams=handler.cardinality.server_streaming)
         return handler._replace(func=in_flight)
 
-    async def _in_flight(self, path: str, method: Method, stream: Stream[Any, Any], *, streams: bool) -> None:
+    async def _in_flight(self, path: str, method: Method, stream: Served, *, streams: bool) -> None:
         tasks, task = self._streaming if streams else self._working, asyncio.current_task()
         tasks.add(task)
         if streams and self._stopping and task is not None:
@@ -68,7 +68,7 @@ class Methods:
             if not self._working:
                 self._done.set()
 
-    async def _told(self, path: str, method: Method, stream: Stream[Any, Any], *, streams: bool) -> None:
+    async def _told(self, path: str, method: Method, stream: Served, *, streams: bool) -> None:
         started = ServerStarted(path, texts(stream.metadata))
         handling(self._call(path, started.metadata, stream))
         begun, status, code = self._clock.now(), Status.CANCELLED, ""
@@ -89,11 +89,13 @@ class Methods:
         except Exception as error:  # noqa: BLE001  # the caller is told that, and nothing of the inside
             told, failure = _answer(error)
             status, code = told.status, told.code
+            if told.pushback is not None:
+                stream.push_back(told.pushback)
             raise told.on_the_wire(self._domain) from None
         finally:
             self._events.emit(ServerEnded(started, status.name, code, self._clock.now() - begun, failure))
 
-    async def _bounded(self, method: Method, stream: Stream[Any, Any]) -> None:
+    async def _bounded(self, method: Method, stream: Served) -> None:
         left = current().remaining()
         if left is None:
             return await method(stream)
@@ -107,7 +109,7 @@ class Methods:
                 raise StatusError(Status.DEADLINE_EXCEEDED, "the caller's time ran out") from None
             raise
 
-    def _call(self, path: str, headers: Mapping[str, str], stream: Stream[Any, Any]) -> ServerCall:
+    def _call(self, path: str, headers: Mapping[str, str], stream: Served) -> ServerCall:
         left = stream.deadline.time_remaining() if stream.deadline else None
         deadline = None if left is None else self._clock.now() + left
         return ServerCall(path, headers, deadline, self._clock)

@@ -19,6 +19,7 @@ class StatusError(Exception):
         code: google.rpc.ErrorInfo.reason, for a program.
         info: google.rpc.ErrorInfo.metadata.
         violations: the fields that were not accepted.
+        pushback: seconds after which the call may be made again; less than 0 for never; None leaves it to the caller.
     """
 
     def __init__(
@@ -29,10 +30,11 @@ class StatusError(Exception):
         code: str = "",
         info: Mapping[str, str] = NO_INFO,
         violations: tuple[Violation, ...] = (),
+        pushback: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.code = status, message, code
-        self.info, self.violations = info, violations
+        self.info, self.violations, self.pushback = info, violations, pushback
 
     def on_the_wire(self, domain: str) -> GRPCError:
         """The same as grpclib sends it."""

@@ -58,7 +58,7 @@ class Transport:
                 await request.send_message(call.message, end=True)
                 message = await _read(request, to_the_end=True)
         except FAILURES as failure:
-            raise self._told(failure) from None
+            raise self._told(failure, request) from None
         if message is None:
             raise RemoteError(Status.INTERNAL, "the answer is OK and holds no message")
         return Reply(message, texts(request.trailing_metadata), self._address)
@@ -71,7 +71,7 @@ class Transport:
                 while (message := await _read(request, to_the_end=False)) is not None:
                     yield message
         except FAILURES as failure:
-            raise self._told(failure) from None
+            raise self._told(failure, request) from None
 
     def close(self) -> None:
         """Ends the connections; calls under way on them are lost."""
@@ -84,9 +84,9 @@ class Transport:
     def _request(self, call: Call, cardinality: Cardinality) -> Request:
         return Request(self._channel, call, cardinality, self._codec, self._details, self._clock)
 
-    def _told(self, failure: Exception) -> MeshError:
+    def _told(self, failure: Exception, request: Request) -> MeshError:
         if isinstance(failure, GRPCError):
-            return _remote(failure)
+            return _remote(failure, request.pushback)
         if isinstance(failure, StreamTerminatedError):
             text = f"the call to {self._address} broke: {failure}"
         else:
@@ -108,7 +108,7 @@ async def _read(request: Request, *, to_the_end: bool) -> Any:
     return message
 
 
-def _remote(error: GRPCError) -> RemoteError:
+def _remote(error: GRPCError, pushback: str | None) -> RemoteError:
     details = error.details if isinstance(error.details, Details) else Details()
     return RemoteError(
         Status(error.status.value),
@@ -116,7 +116,13 @@ def _remote(error: GRPCError) -> RemoteError:
         code=details.code,
         info=details.info,
         violations=details.violations,
+        pushback=None if pushback is None else read_pushback(pushback),
     )
+
+
+def read_pushback(text: str) -> float:
+    """Seconds. What cannot be read means never, as A6 has it."""
+    return int(text) / 1000 if text.isascii() and text.isdigit() else -1.0
 
 
 def texts(metadata: Mapping[str, Any] | None) -> dict[str, str]:

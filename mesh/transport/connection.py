@@ -66,11 +66,19 @@ class Outbox:
 
 
 class Stream(GrpcStream):
-    """One call's stream; reads no message that is packed, cut short or over the greatest size."""
+    """One call's stream; reads no message that is packed, cut short or over the greatest size.
+
+    Attributes:
+        besides: sent with the last headers; grpclib keeps the names that begin with `grpc-` from its users.
+    """
 
     connection: "Connection"
     id: int  # from its headers on
+    besides: tuple[tuple[str, str], ...] = ()
     _at_prefix = True
+
+    async def send_headers(self, headers: list[tuple[str, str]], end_stream: bool = False) -> None:  # noqa: FBT001, FBT002  # grpclib's
+        await super().send_headers([*headers, *self.besides] if end_stream else headers, end_stream)
 
     async def recv_data(self, size: int) -> bytes:
         """Called by turns for a message's prefix and for its body.

@@ -10,7 +10,7 @@ from grpclib.encoding.base import CodecBase
 from grpclib.metadata import encode_metadata
 from grpclib.utils import Wrapper
 
-from mesh.call import Call
+from mesh.call import PUSHBACK, Call
 from mesh.clock import Clock
 from mesh.details import DetailsCodec
 from mesh.transport.channel import Channel
@@ -56,6 +56,7 @@ class Request(Stream[Any, Any]):
     """Tells the far side the deadline, and leaves the waiting for it to the layers above."""
 
     _wrapper: Waker
+    pushback: str | None = None  # what the answer says of when to come again
 
     def __init__(
         self,
@@ -92,6 +93,10 @@ class Request(Stream[Any, Any]):
                 headers.append(("grpc-timeout", written(left)))
             self._stream, self._release_stream = link.open(headers, self._wrapper)
         self._send_request_done = True
+
+    def _process_grpc_status(self, headers_map: dict[str, str]) -> Any:
+        self.pushback = headers_map.get(PUSHBACK)
+        return super()._process_grpc_status(headers_map)
 
     def _raise_for_content_type(self, headers_map: dict[str, str]) -> None:
         # grpclib's server answers a method it does not know without a content type; the status counts.

@@ -46,6 +46,9 @@ class Echo(pb.ServiceRegistryBase):
                 raise StatusError(
                     Status.ABORTED, "not so", code="NOT_SO", info={"a": "b"}, violations=(Violation("f", "why"),)
                 )
+            case "later" | "never":
+                pushback = 0.25 if message.lease_id == "later" else -1.0
+                raise StatusError(Status.UNAVAILABLE, "full", pushback=pushback)
             case "bug":
                 raise RuntimeError("the inside: Jana Nováková")
             case "wide":

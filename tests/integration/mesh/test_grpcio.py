@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +188,7 @@ async def test_our_client_is_answered_as_it_should_be_by_their_server() -> None:
         error = await refusal(transport, asking(1, x_status="2"))
         assert (error.status, error.message) == (Status.UNKNOWN, MESSAGE)
         for name, service in [("UnimplementedCall", SERVICE), ("Call", "/grpc.testing.Unimplemented/")]:
-            missing = replace(asking(1), method=method(name, service))
+            missing = asking(1)._replace(method=method(name, service))
             assert (await refusal(transport, missing)).status is Status.UNIMPLEMENTED
         assert (await refusal(transport, asking(4 * 2**20 + 1))).status is Status.RESOURCE_EXHAUSTED
         late = asking(1, x_sleep="30", timeout=0.1)

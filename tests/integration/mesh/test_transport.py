@@ -9,6 +9,7 @@ from grpclib.exceptions import StreamTerminatedError
 from mesh.errors import Lost, RemoteError, Unreachable, Violation
 from mesh.status import Status
 from mesh.transport import split_address
+from mesh.transport.calls import read_pushback
 from mesh.transport.request import Waker
 from tests.integration.mesh.conftest import To
 from tests.integration.mesh.echo import call, serving
@@ -40,6 +41,24 @@ async def test_an_error_arrives_with_its_code_info_and_fields(to: To) -> None:
     error = caught.value
     assert (error.status, error.message, error.code) == (Status.ABORTED, "not so", "NOT_SO")
     assert (dict(error.info), error.violations) == ({"a": "b"}, (Violation("f", "why"),))
+
+
+@pytest.mark.parametrize(("word", "pushback"), [("later", 0.25), ("never", -1.0), ("no", None)])
+async def test_a_service_says_when_a_call_may_be_made_again(to: To, word: str, pushback: float | None) -> None:
+    """Only the far side knows when it will have room."""
+    async with serving() as (server, _, _):
+        with pytest.raises(RemoteError) as caught:
+            await to(server.address)(call(word))
+    assert caught.value.pushback == pushback
+
+
+@pytest.mark.parametrize(
+    ("told", "pushback"),
+    [("0", 0.0), ("1500", 1.5), ("-1", -1.0), ("soon", -1.0), ("1.5", -1.0), ("", -1.0), ("١", -1.0)],
+)
+def test_a_pushback_that_cannot_be_read_means_never(told: str, pushback: float) -> None:
+    """As gRFC A6 has it: who says anything else than a time does not want the call again."""
+    assert read_pushback(told) == pushback
 
 
 async def test_a_server_that_closes_in_the_middle_is_lost(to: To) -> None:
