@@ -14,9 +14,9 @@ from mesh.events import EndpointsChanged, Events
 class Pool:
     """Kept while its block is entered.
 
-    An endpoint that its source no longer names is probed at once and leaves unless it says that it
-    serves: a registry that restarted or lost a lease takes nobody away who is at work, and one that
-    withdrew has said NOT_SERVING before.
+    An endpoint that has withdrawn leaves at once. One that its source merely names no longer is probed and
+    leaves unless it says that it serves: a registry that restarted or lost a lease takes nobody away who is
+    at work.
 
     Args:
         make: makes an endpoint from its address.
@@ -67,10 +67,12 @@ class Pool:
         opening = [endpoint.breaker.opens_in for endpoint in self._endpoints.values() if endpoint.well]
         return min(opening, default=self._interval)
 
-    def _tell(self, addresses: frozenset[str]) -> None:
-        added = addresses - self._endpoints.keys()
-        removed = self._named - addresses
-        self._named = addresses
+    def _tell(self, named: frozenset[str], gone: frozenset[str] = frozenset()) -> None:
+        for address in sorted(gone & self._endpoints.keys()):
+            self._drop(address, "withdrawn")
+        added = named - self._endpoints.keys()
+        removed = (self._named - named) & self._endpoints.keys()
+        self._named = named
         for address in sorted(added):
             self._endpoints[address] = self._make(address)
             self._probe_again(address)
@@ -90,12 +92,12 @@ class Pool:
             began = self._clock.now()
             await endpoint.probe()
             if address not in self._named and not endpoint.well:
-                self._drop(endpoint)
-                return
+                return self._drop(address, "no longer named and not serving")
             await self._clock.sleep(max(0.0, began + self._interval - self._clock.now()))
 
-    def _drop(self, endpoint: Endpoint) -> None:
-        del self._endpoints[endpoint.address]
-        del self._probing[endpoint.address]
+    def _drop(self, address: str, reason: str) -> None:
+        endpoint, probing = self._endpoints.pop(address), self._probing.pop(address)
+        if probing is not asyncio.current_task():
+            probing.cancel()
         endpoint.close_when_idle()  # it may still be at work for us
-        self._events.emit(EndpointsChanged(self._service, (), (endpoint.address,), "no longer named and not serving"))
+        self._events.emit(EndpointsChanged(self._service, (), (address,), reason))

@@ -1,15 +1,19 @@
 """Where the addresses of a service come from."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from mesh.clock import Clock
 from mesh.events import Events
-from mesh.registry.client import watch
+from mesh.registry.client import Listed, watch
 from mesh.transport import split_address
 
-Tell = Callable[[frozenset[str]], None]
+
+class Tell(Protocol):
+    """Takes what a source has to say: who is named now, and who has left for certain."""
+
+    def __call__(self, named: frozenset[str], gone: frozenset[str] = ...) -> None: ...
 
 
 class Source(Protocol):
@@ -49,12 +53,13 @@ class Leases:
         self._registries = tuple(registries)
 
     async def follow(self, service: str, tell: Tell, clock: Clock, events: Events) -> None:
-        said: dict[str, frozenset[str]] = {}
+        said: dict[str, Listed] = {}
 
         async def follow_one(registry: str) -> None:
-            async for addresses in watch(registry, service, events, clock):
-                said[registry] = frozenset(addresses)
-                tell(frozenset().union(*said.values()))
+            async for listed in watch(registry, service, events, clock):
+                said[registry] = listed
+                named = frozenset[str]().union(*(each.named for each in said.values()))
+                tell(named, frozenset[str]().union(*(each.withdrawn for each in said.values())) - named)
 
         async with asyncio.TaskGroup() as group:
             for registry in self._registries:

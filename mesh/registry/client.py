@@ -1,10 +1,10 @@
 """The registry's clients: one announces its endpoint for as long as it serves, one watches who is there."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from grpclib.encoding.proto import ProtoCodec
 
@@ -89,15 +89,15 @@ class _Announcer:
         self._registry, self._info, self._clock = registry, info, clock
         self._transport = Transport(registry, ProtoCodec(), clock)
         self._lease: pb.Lease | None = None
-        self._link = Link(registry, events)
+        self._reach = Reach(registry, events)
 
     async def run(self) -> None:
         while True:
             try:
                 await self._announce()
-                self._link.is_up()
+                self._reach.is_up()
             except (MeshError, TimeoutError) as error:
-                self._link.is_down(error)
+                self._reach.is_down(error)
             await self._clock.sleep(RENEW_EVERY)
 
     async def withdraw(self) -> None:
@@ -121,31 +121,43 @@ class _Announcer:
         self._lease = await _ask(self._transport, "Register", self._info, self._clock)
 
 
-class Link:
-    """Tells when a registry comes into reach or goes out of it, once each time."""
+class Reach:
+    """Tells when a registry, or a server of names, comes into reach or goes out of it, once each time."""
 
     def __init__(self, registry: str, events: Events) -> None:
         self._registry, self._events = registry, events
         self._reachable: bool | None = None
 
     def is_up(self) -> None:
-        self._tell("answers", reachable=True)
+        self.tell("answers", reachable=True)
 
     def is_down(self, error: BaseException) -> None:
-        self._tell(error.reason if isinstance(error, MeshError) else "timeout", reachable=False)
+        self.tell(error.reason if isinstance(error, MeshError) else "timeout", reachable=False)
 
-    def _tell(self, reason: str, *, reachable: bool) -> None:
+    def tell(self, reason: str, *, reachable: bool) -> None:
         if reachable is not self._reachable:
             self._reachable = reachable
             self._events.emit(RegistryChanged(self._registry, reachable, reason))
 
 
-async def watch(registry: str, service: str, events: Events, clock: Clock) -> AsyncGenerator[list[str], None]:
-    """The addresses registered for a service at one registry, now and at each change, for as long as it is read.
+class Listed(NamedTuple):
+    """What a registry says of a service.
+
+    Attributes:
+        named: the addresses that are registered.
+        withdrawn: those that said a short while ago that they leave.
+    """
+
+    named: frozenset[str]
+    withdrawn: frozenset[str]
+
+
+async def watch(registry: str, service: str, events: Events, clock: Clock) -> AsyncGenerator[Listed, None]:
+    """What one registry says of a service, now and at each change, for as long as it is read.
 
     A registry that is away is asked again each second; nothing is yielded meanwhile.
     """
-    transport, link = Transport(registry, ProtoCodec(), clock), Link(registry, events)
+    transport, reach = Transport(registry, ProtoCodec(), clock), Reach(registry, events)
     call = Call(method=WATCH, message=pb.WatchRequest(service_name=service), timeout=float("inf"))
     try:
         while True:
@@ -154,13 +166,17 @@ async def watch(registry: str, service: str, events: Events, clock: Clock) -> As
                     while True:
                         async with clock.timeout(SILENCE):
                             message = await anext(lists)
-                        link.is_up()
-                        yield [_address(info) for info in message.endpoints]
+                        reach.is_up()
+                        yield Listed(_addresses(message.endpoints), _addresses(message.withdrawn))
             except (MeshError, TimeoutError, StopAsyncIteration) as error:
-                link.is_down(error)
+                reach.is_down(error)
             await clock.sleep(RENEW_EVERY)
     finally:
         transport.close()
+
+
+def _addresses(infos: Iterable[pb.ServiceRegistrationInfo]) -> frozenset[str]:
+    return frozenset(map(_address, infos))
 
 
 def _address(info: pb.ServiceRegistrationInfo) -> str:

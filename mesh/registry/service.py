@@ -1,7 +1,7 @@
 """The registry: soft state in memory. A restarted registry learns everything again within one renewal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from secrets import token_hex
@@ -14,12 +14,16 @@ from mesh.wire.google.protobuf import Empty
 from mesh.wire.mesh.registry import v1 as pb
 
 TTL = 3.0
+REMEMBERED = 10  # leases' time for which it is told that an endpoint withdrew
 MAX_NAME, MAX_METADATA, MAX_PORT, MAX_LEASES = 128, 1024, 65535, 10_000
 
 
+Key = tuple[str, str, int]
+
+
 @dataclass(slots=True)
-class Leased:
-    """One endpoint and the moment its lease ends."""
+class Kept:
+    """One endpoint, and the moment until which it is kept."""
 
     info: pb.ServiceRegistrationInfo
     ends: float
@@ -37,18 +41,20 @@ class RegistryService(pb.ServiceRegistryBase):
         self, *, ttl: float = TTL, clock: Clock | None = None, new_id: Callable[[], str] = lambda: token_hex(16)
     ) -> None:
         self._ttl, self._clock, self._new_id = ttl, clock or SystemClock(), new_id
-        self._leases: dict[str, Leased] = {}
+        self._leases: dict[str, Kept] = {}
+        self._withdrawn: dict[Key, Kept] = {}
         self._changed = asyncio.Event()
 
     async def register(self, message: pb.ServiceRegistrationInfo) -> pb.Lease:
         _check(message)
         self._lapse()
-        for lease_id in [known for known, leased in self._leases.items() if _same(leased.info, message)]:
+        for lease_id in [known for known, leased in self._leases.items() if _key(leased.info) == _key(message)]:
             del self._leases[lease_id]
+        self._withdrawn.pop(_key(message), None)
         if len(self._leases) >= MAX_LEASES:
             raise StatusError(Status.RESOURCE_EXHAUSTED, f"{MAX_LEASES} endpoints are registered already")
         lease_id = self._new_id()
-        self._leases[lease_id] = Leased(message, self._clock.now() + self._ttl)
+        self._leases[lease_id] = Kept(message, self._clock.now() + self._ttl)
         self._tell()
         return self._lease(lease_id)
 
@@ -61,7 +67,9 @@ class RegistryService(pb.ServiceRegistryBase):
         return self._lease(message.lease_id)
 
     async def deregister(self, message: pb.Lease) -> Empty:
-        if self._leases.pop(message.lease_id, None) is not None:
+        leased = self._leases.pop(message.lease_id, None)
+        if leased is not None:
+            self._withdrawn[_key(leased.info)] = Kept(leased.info, self._clock.now() + REMEMBERED * self._ttl)
             self._tell()
         return Empty()
 
@@ -69,7 +77,10 @@ class RegistryService(pb.ServiceRegistryBase):
         while True:
             self._lapse()
             changed = self._changed  # taken before the list, so that no change is missed
-            yield pb.EndpointList(endpoints=self._of(message.service_name))
+            service = message.service_name
+            yield pb.EndpointList(
+                endpoints=_of(service, self._leases.values()), withdrawn=_of(service, self._withdrawn.values())
+            )
             await self._wait(changed)
 
     async def _wait(self, changed: asyncio.Event) -> None:
@@ -81,11 +92,9 @@ class RegistryService(pb.ServiceRegistryBase):
         except TimeoutError:
             pass  # a lease may have ended, or it is time to say that nothing has changed
 
-    def _of(self, service: str) -> list[pb.ServiceRegistrationInfo]:
-        return [leased.info for leased in self._leases.values() if leased.info.service_name == service]
-
     def _lapse(self) -> None:
         now = self._clock.now()
+        self._withdrawn = {key: kept for key, kept in self._withdrawn.items() if kept.ends > now}
         lapsed = [lease_id for lease_id, leased in self._leases.items() if leased.ends <= now]
         for lease_id in lapsed:
             del self._leases[lease_id]
@@ -100,8 +109,12 @@ class RegistryService(pb.ServiceRegistryBase):
         return pb.Lease(lease_id=lease_id, ttl_ms=int(self._ttl * 1000))
 
 
-def _same(one: pb.ServiceRegistrationInfo, other: pb.ServiceRegistrationInfo) -> bool:
-    return (one.service_name, one.ip_address, one.port) == (other.service_name, other.ip_address, other.port)
+def _key(info: pb.ServiceRegistrationInfo) -> Key:
+    return info.service_name, info.ip_address, info.port
+
+
+def _of(service: str, kept: Iterable[Kept]) -> list[pb.ServiceRegistrationInfo]:
+    return [each.info for each in kept if each.info.service_name == service]
 
 
 def _check(info: pb.ServiceRegistrationInfo) -> None:

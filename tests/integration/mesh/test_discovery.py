@@ -15,6 +15,7 @@ from mesh.registry import Registration, RegistryService
 from mesh.server import Health, Server
 from mesh.transport import split_address
 from mesh.wire.mesh.registry import v1 as pb
+from tests.fakes.clock import TurnedClock
 from tests.fakes.mesh import Recorded
 from tests.fakes.waiting import until
 from tests.integration.mesh.echo import METHODS, Echo, serving
@@ -126,6 +127,70 @@ async def test_a_registry_that_is_away_takes_nobody_away_and_one_that_forgot_lea
         other = await stack.enter_async_context(a_client(Leases([reborn.address])))
         await until(lambda: serving_now(other) == {replica.address})
     assert [event.removed for event in events.of(EndpointsChanged) if event.removed] == []
+
+
+@asynccontextmanager
+async def leased(*addresses: str) -> AsyncIterator[tuple[str, RegistryService, TurnedClock, list[pb.Lease]]]:
+    """A registry on a turned clock, with leases that nobody renews."""
+    clock = TurnedClock()
+    service = RegistryService(ttl=3.0, clock=clock)
+    async with Server([service], health=Health(), events=Events(), grace=0) as server:
+        places = [split_address(address) for address in addresses]
+        infos = [pb.ServiceRegistrationInfo(service_name="echo", ip_address=host, port=port) for host, port in places]
+        yield server.address, service, clock, [await service.register(info) for info in infos]
+
+
+async def test_who_withdrew_leaves_at_once_though_it_would_still_answer() -> None:
+    """Not at the next probe, and not when a probe has gone unanswered twice."""
+    events = Recorded()
+    async with (
+        serving() as (one, _, _),
+        serving() as (two, _, _),
+        leased(one.address, two.address) as (registry, service, _, (_, lease)),
+        ServiceClient(
+            "echo", methods=METHODS, source=Leases([registry]), events=events, policy=Policy(probe_interval=1000)
+        ) as client,
+    ):
+        await until(lambda: serving_now(client) == {one.address, two.address})
+        await service.deregister(lease)
+        await until(lambda: len(client.endpoints()) == 1)
+        assert {await say(client) for _ in range(20)} == {one.address}
+        await service.register(pb.ServiceRegistrationInfo("echo", *split_address(two.address)))
+        await until(lambda: serving_now(client) == {one.address, two.address})
+    assert [(event.removed, event.reason) for event in events.of(EndpointsChanged) if event.removed] == [
+        ((two.address,), "withdrawn")
+    ]
+
+
+async def test_whose_lease_lapsed_stays_for_as_long_as_it_serves() -> None:
+    """It may be cut off from the registry alone."""
+    async with (
+        serving() as (one, _, health),
+        leased(one.address) as (registry, service, clock, _),
+        a_client(Leases([registry])) as client,
+    ):
+        await until(lambda: serving_now(client) == {one.address})
+        await clock.turn(4)
+        assert service._leases == {}
+        assert await say(client) == one.address
+        health.set_serving(False)
+        await until(lambda: client.endpoints() == [])
+
+
+async def test_one_registry_that_saw_it_withdraw_does_not_overrule_one_where_it_is() -> None:
+    """It came back while the first was out of its reach."""
+    async with (
+        serving() as (one, _, _),
+        leased(one.address) as (first, service, _, (lease,)),
+        leased(one.address) as (second, other, _, (still,)),
+        a_client(Leases([first, second])) as client,
+    ):
+        await until(lambda: serving_now(client) == {one.address})
+        await service.deregister(lease)
+        await until(lambda: service._withdrawn)
+        assert await say(client) == one.address
+        await other.deregister(still)
+        await until(lambda: client.endpoints() == [])
 
 
 async def test_with_two_registries_either_may_be_away() -> None:

@@ -29,6 +29,13 @@ async def now(service: RegistryService, name: str = "echo") -> list[int]:
     return [endpoint.port for endpoint in first.endpoints]
 
 
+async def withdrawn(service: RegistryService) -> list[int]:
+    watched = service.watch(pb.WatchRequest(service_name="echo"))
+    first = await anext(watched)
+    await watched.aclose()  # type: ignore[attr-defined]  # as above
+    return [endpoint.port for endpoint in first.withdrawn]
+
+
 async def test_a_lease_ends_unless_it_is_renewed() -> None:
     """Nobody is sent to a replica that died without a word."""
     service, clock = registry()
@@ -59,6 +66,29 @@ async def test_withdrawing_is_at_once_and_harmless_when_repeated() -> None:
     await service.deregister(lease)
     await service.deregister(lease)
     assert await now(service) == []
+
+
+async def test_who_withdrew_is_named_for_a_while_and_who_only_lapsed_is_not() -> None:
+    """Callers leave the first at once, and ask the second whether it is still at work."""
+    service, clock = registry()
+    await service.register(info(1))
+    leaving = await service.register(info(2))
+    await service.register(info(3, "other"))
+    await service.deregister(leaving)
+    await clock.turn(3)
+    assert await withdrawn(service) == [2]
+    await clock.turn(26.9)
+    assert await withdrawn(service) == [2]
+    await clock.turn(0.2)
+    assert await withdrawn(service) == []
+
+
+async def test_who_comes_back_is_withdrawn_no_more() -> None:
+    """A restarted replica has the address of the one that left."""
+    service, _ = registry()
+    await service.deregister(await service.register(info(1)))
+    await service.register(info(1))
+    assert (await now(service), await withdrawn(service)) == ([1], [])
 
 
 async def test_a_watcher_is_told_of_every_change_of_its_service_and_of_silence() -> None:

@@ -37,6 +37,13 @@ class EndpointList(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, repeated=True
     )
 
+    withdrawn: "list[ServiceRegistrationInfo]" = betterproto2.field(
+        10, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Those that withdrew a short while ago. Who is in neither list may only have lost a lease.
+    """
+
 
 default_message_pool.register_message("mesh.registry.v1", "EndpointList", EndpointList)
 
