@@ -13,6 +13,11 @@ from mesh.status import Status
 NO_INFO: Mapping[str, str] = MappingProxyType({})
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 """ErrorInfo.reason of a far side that cannot tell whether it did what it was asked for."""
+TOO_LARGE = "TOO_LARGE"
+"""ErrorInfo.reason of a far side that does not take a message of this size."""
+REPLY_TOO_LARGE, REPLY_UNREADABLE = "REPLY_TOO_LARGE", "REPLY_UNREADABLE"
+"""Given by the caller's own side to an answer that came and is not to be had: the far side has acted."""
+_MAYBE_DONE = frozenset({OUTCOME_UNKNOWN, REPLY_TOO_LARGE, REPLY_UNREADABLE})
 
 
 class Unreadable(Exception):
@@ -25,7 +30,7 @@ class MeshError(Exception):
     Attributes:
         reason: short, in snake_case, for events, metrics and `Proxy-Status`.
         maybe_done: true once any attempt of the call was lost, timed out here or there, or was answered with
-            OUTCOME_UNKNOWN: the far side may have acted.
+            OUTCOME_UNKNOWN or with what cannot be read: the far side may have acted.
         endpoint: the address that the last attempt went to, "" where there was none.
     """
 
@@ -110,7 +115,7 @@ class RemoteError(MeshError):
     Attributes:
         status: the gRPC status.
         message: the far side's text.
-        code: google.rpc.ErrorInfo.reason, or "" where none was given.
+        code: google.rpc.ErrorInfo.reason, or "" where none was given; or one of REPLY_….
         info: google.rpc.ErrorInfo.metadata.
         violations: the fields it did not accept.
         pushback: seconds after which the far side lets the call be made again, less than 0 for never; None where
@@ -127,7 +132,7 @@ class RemoteError(MeshError):
         violations: tuple[Violation, ...] = (),
         pushback: float | None = None,
     ) -> None:
-        super().__init__(message, maybe_done=code == OUTCOME_UNKNOWN or status is Status.DEADLINE_EXCEEDED)
+        super().__init__(message, maybe_done=code in _MAYBE_DONE or status is Status.DEADLINE_EXCEEDED)
         self.status = status
         self.message = message
         self.code = code

@@ -14,6 +14,7 @@ from gateway.http.exchange import Exchange
 from gateway.http.links import location
 from mesh.errors import (
     OUTCOME_UNKNOWN,
+    REPLY_TOO_LARGE,
     CircuitOpen,
     DeadlineExceeded,
     Lost,
@@ -96,6 +97,7 @@ BY_CODE: Mapping[tuple[Status, str], Kind] = {
     (Status.NOT_FOUND, "DELETED"): DELETED,
     (Status.ABORTED, "VERSION_MISMATCH"): CHANGED,
     (Status.RESOURCE_EXHAUSTED, "TOO_LARGE"): TOO_LARGE,
+    (Status.RESOURCE_EXHAUSTED, REPLY_TOO_LARGE): INTERNAL,
     (Status.RESOURCE_EXHAUSTED, "DATABASE_FULL"): NO_ROOM,
     (Status.FAILED_PRECONDITION, "KEY_REUSED"): KEY_REUSED,
     (Status.FAILED_PRECONDITION, "ILLEGAL_STEP"): ILLEGAL_STEP,

@@ -13,9 +13,10 @@ from h2.errors import ErrorCodes
 from h2.events import PingAckReceived
 
 from mesh.clock import Clock
+from mesh.decide.bucket import Bucket
 from mesh.server.requests import Headers
 from mesh.transport.connection import PING, Stream
-from mesh.transport.frames import MAX_ID, GoAway
+from mesh.transport.frames import MAX_ID, GoAway, TooManyFrames
 from mesh.transport.protocol import Protocol, configured
 
 ROUND = 10.0  # seconds for a ping's way there and back
@@ -33,6 +34,7 @@ class Caller(Protocol):
         opened: told of the connection once it is there.
         max_age: seconds after which the caller is asked to go on with another connection.
         age_grace: seconds for what is in flight then.
+        max_noise: frames that bring no call on, a second; twice as many at once.
     """
 
     side = configured(client=False)
@@ -47,10 +49,12 @@ class Caller(Protocol):
         max_streams: int,
         max_age: float,
         age_grace: float,
+        max_noise: float,
     ) -> None:
         super().__init__(max_message, max_streams)
         self._answer, self._opened, self._clock = answer, opened, clock
         self._max_age, self._age_grace = max_age, age_grace
+        self._noise = Bucket(max_noise, 2 * max_noise, clock.now())
         self._ageing: asyncio.Task[None] | None = None
         self._last, self._retiring = MAX_ID, False
         self._tasks: dict[GrpcStream, asyncio.Task[None]] = {}
@@ -70,6 +74,7 @@ class Caller(Protocol):
         if cast("Stream", stream).id > self._last or crowded:
             stream.reset_nowait(ErrorCodes.REFUSED_STREAM)
             release_stream()
+            self.noisy(1)
             return
         self._idle.clear()
         self._tasks[stream] = task = asyncio.create_task(self._answer(stream, headers))
@@ -89,6 +94,10 @@ class Caller(Protocol):
         super().connection_lost(exc)
         if self._ageing is not None:
             self._ageing.cancel()
+
+    def noisy(self, frames: int) -> None:
+        if not self._noise.take(frames, self._clock.now()):
+            raise TooManyFrames("too many resets, pings, settings or empty frames")
 
     def goaway_received(self, goaway: GoAway) -> None:
         """It opens no more streams, and closes when it has its answers."""

@@ -11,7 +11,7 @@ from h2.exceptions import ProtocolError
 
 from mesh.call import Service
 from mesh.clock import Clock
-from mesh.errors import Unreadable
+from mesh.errors import TOO_LARGE, Unreadable
 from mesh.events import Events, ServerEnded, ServerStarted, whence
 from mesh.server.answering import Served
 from mesh.server.current import ServerCall, current, handling
@@ -124,6 +124,6 @@ def _answer(error: Exception) -> tuple[StatusError, str | None]:
     if isinstance(error, Unreadable):
         return StatusError(Status.INVALID_ARGUMENT, str(error)), None
     if isinstance(error, BadMessage):
-        code = "TOO_LARGE" if error.status is Status.RESOURCE_EXHAUSTED else ""
+        code = TOO_LARGE if error.status is Status.RESOURCE_EXHAUSTED else ""
         return StatusError(error.status, str(error), code=code), None
     return StatusError(Status.INTERNAL, "the service failed on this request"), whence(error)

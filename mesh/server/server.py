@@ -35,11 +35,18 @@ class Server:
         health: what probes are told; set to not serving when the block is left.
         codec: turns messages into bytes and back; by default as betterproto2 does it.
         domain: google.rpc.ErrorInfo.domain of the errors.
-        grace: seconds for what is in flight when the block is left.
+        notice: seconds that callers have to go elsewhere by themselves when the block is left.
+        grace: seconds for what is in flight then.
         max_age: seconds, a tenth more or less, after which a connection's caller is asked to make a new one.
         age_grace: seconds that the old one then has for what is in flight on it.
         max_message: bytes of one request; a longer one is RESOURCE_EXHAUSTED.
         max_streams: calls at one time on one connection.
+        max_noise: frames a second on one connection that bring no call on, such as resets and pings; a caller that
+            sends more of them is cut off.
+
+    Attributes:
+        address: "host:port", once the block is entered.
+        notice, grace: may be changed until the block is left.
     """
 
     def __init__(
@@ -52,15 +59,18 @@ class Server:
         port: int = 0,
         codec: CodecBase | None = None,
         domain: str = "mesh",
+        notice: float = 0.0,
         grace: float = 0.7,
         max_age: float = float("inf"),
         age_grace: float = float("inf"),
         max_message: int = MAX_MESSAGE,
         max_streams: int = 100,
+        max_noise: float = 2000.0,
         clock: Clock | None = None,
         rng: Random | None = None,
     ) -> None:
-        self._health, self._grace = health, grace
+        self._health = health
+        self.notice, self.grace = notice, grace
         self._host, self._port = host, port
         self._clock, self._rng, self._max_age = clock or SystemClock(), rng or SystemRandom(), max_age
         names = frozenset(path.split("/")[1] for service in services for path in service.__mapping__())
@@ -73,6 +83,7 @@ class Server:
             max_message=max_message,
             max_streams=max_streams,
             age_grace=age_grace,
+            max_noise=max_noise,
         )
         self._callers: WeakSet[Caller] = WeakSet()
         self._stopping, self._retiring = False, set[asyncio.Task[None]]()
@@ -91,18 +102,20 @@ class Server:
         await self.drain()
 
     async def drain(self) -> None:
-        """Says that it does not serve, takes no more connections and streams, answers what is in flight, and closes.
+        """Says that it does not serve, answers on until its callers have gone, ends with those that stay, and closes.
 
-        All of that within the grace. Streams end UNAVAILABLE once nothing else is in flight. What is still there
+        Who is still connected when the notice is over is told to go on elsewhere (GOAWAY), and what is in flight
+        is answered, within the grace. Streams end UNAVAILABLE once nothing else is in flight. What is still there
         when the grace is over is cut off.
         """
         self._health.set_serving(False)
+        await self._callers_gone()
         self._listener.close()
         self._stopping = True
         for caller in self._callers:
             self._retire(caller)
         try:
-            async with self._clock.timeout(self._grace):
+            async with self._clock.timeout(self.grace):
                 await self._methods.finished()
                 while self._retiring:
                     await asyncio.wait(self._retiring)
@@ -113,6 +126,14 @@ class Server:
                 caller.break_off("the server has stopped")
                 await caller.ended()
             await self._listener.wait_closed()
+
+    async def _callers_gone(self) -> None:
+        try:
+            async with self._clock.timeout(self.notice):
+                while still := [caller for caller in self._callers if not caller.closed.is_set()]:
+                    await still[0].closed.wait()
+        except TimeoutError:
+            pass  # the notice is over
 
     def _accepted(self) -> Caller:
         age = self._max_age * self._rng.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)

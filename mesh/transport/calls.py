@@ -15,7 +15,7 @@ from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from mesh.call import Call, Reply
 from mesh.clock import Clock
 from mesh.details import Details, DetailsCodec
-from mesh.errors import Lost, MeshError, RemoteError, Unreadable
+from mesh.errors import REPLY_TOO_LARGE, REPLY_UNREADABLE, Lost, MeshError, RemoteError, Unreadable
 from mesh.status import Status
 from mesh.transport.channel import Channel
 from mesh.transport.connection import MAX_MESSAGE, BadMessage
@@ -60,7 +60,7 @@ class Transport:
         except FAILURES as failure:
             raise self._told(failure, request) from None
         if message is None:
-            raise RemoteError(Status.INTERNAL, "the answer is OK and holds no message")
+            raise RemoteError(Status.INTERNAL, "the answer is OK and holds no message", code=REPLY_UNREADABLE)
         return Reply(message, texts(request.trailing_metadata), self._address)
 
     async def streamed(self, call: Call) -> AsyncGenerator[Any, None]:
@@ -101,10 +101,11 @@ async def _read(request: Request, *, to_the_end: bool) -> Any:
         if to_the_end or message is None:
             await request.recv_trailing_metadata()
     except BadMessage as error:
-        raise RemoteError(error.status, str(error)) from None
+        code = REPLY_TOO_LARGE if error.status is Status.RESOURCE_EXHAUSTED else REPLY_UNREADABLE
+        raise RemoteError(error.status, str(error), code=code) from None
     except UNREADABLE as error:
         text = str(error) if isinstance(error, Unreadable) else f"the answer cannot be read: {type(error).__name__}"
-        raise RemoteError(Status.INTERNAL, text) from None
+        raise RemoteError(Status.INTERNAL, text, code=REPLY_UNREADABLE) from None
     return message
 
 

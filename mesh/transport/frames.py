@@ -9,6 +9,8 @@ Source: RFC 9113, sections 4.1 (frames), 4.2 (their size), 6.8 (GOAWAY).
 import struct
 from typing import NamedTuple, Self
 
+from h2.errors import ErrorCodes
+
 MAX_FRAME = 16_384
 """Bytes of one frame's payload that we take: what SETTINGS_MAX_FRAME_SIZE is unless one says otherwise."""
 MAX_ID = 2**31 - 1
@@ -17,13 +19,37 @@ PREFACE = 24
 """Bytes that a client sends before its first frame."""
 
 _HEAD = 9
-_HEADERS, _PUSH_PROMISE, _GOAWAY, _CONTINUATION = 0x1, 0x5, 0x7, 0x9
+_DATA, _HEADERS, _PUSH_PROMISE, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = 0x0, 0x1, 0x5, 0x7, 0x8, 0x9
 _BLOCKS = frozenset({_HEADERS, _PUSH_PROMISE, _CONTINUATION})
+_CALLS = _BLOCKS | {_DATA, _GOAWAY, _WINDOW_UPDATE}
 _END_HEADERS = 0x4
+_LAST = {
+    _DATA: 0x1,
+    _HEADERS: _END_HEADERS,
+    _CONTINUATION: _END_HEADERS,
+}  # the flag that gives an empty frame its sense
 
 
-class FrameTooLong(Exception):
+class Unwelcome(Exception):
+    """What arrives is not taken, and the connection ends.
+
+    Attributes:
+        code: why, by RFC 9113, section 7.
+    """
+
+    code: int
+
+
+class FrameTooLong(Unwelcome):
     """A frame's header announces more than may be buffered."""
+
+    code = ErrorCodes.FRAME_SIZE_ERROR
+
+
+class TooManyFrames(Unwelcome):
+    """Frames that cost their sender nothing come faster than anybody needs them."""
+
+    code = ErrorCodes.ENHANCE_YOUR_CALM
 
 
 class GoAway(NamedTuple):
@@ -53,9 +79,14 @@ class Splitter:
 
     Args:
         skip: bytes before the first frame, which pass unseen.
+
+    Attributes:
+        noise: frames of the last `feed` that bring no call on: resets, pings, settings, priorities, unknown ones,
+            and empty pieces of messages and headers.
     """
 
     def __init__(self, skip: int = 0) -> None:
+        self.noise = 0
         self._skip = skip  # bytes until the next frame's header
         self._held = b""  # a header, or a GOAWAY, that is not whole yet
         self._in_block = False  # between HEADERS and END_HEADERS, where only h2 knows what is wrong
@@ -68,6 +99,7 @@ class Splitter:
         """
         if self._held:
             data, self._held = self._held + data, b""
+        self.noise = 0
         pieces: list[bytes | GoAway] = []
         start, at, end = 0, self._skip, len(data)
         while at + _HEAD <= end:
@@ -75,6 +107,8 @@ class Splitter:
             if length > MAX_FRAME:
                 raise FrameTooLong(f"a frame of {length} bytes was announced; {MAX_FRAME} is the most")
             after = at + _HEAD + length
+            if kind not in _CALLS or (not length and not data[at + 4] & _LAST.get(kind, 0)):
+                self.noise += 1
             if kind in _BLOCKS:
                 self._in_block = not data[at + 4] & _END_HEADERS
             elif kind == _GOAWAY and length >= 8 and self._is_ours(data, at):  # noqa: PLR2004  # two numbers of four bytes

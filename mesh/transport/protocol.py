@@ -15,13 +15,12 @@ from grpclib.protocol import AbstractHandler, EventsProcessor, H2Protocol
 from grpclib.protocol import Stream as GrpcStream
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from mesh.transport.connection import Connection, Outbox, Stream
-from mesh.transport.frames import PREFACE, FrameTooLong, GoAway, Splitter
+from mesh.transport.frames import PREFACE, GoAway, Splitter, Unwelcome
 
 WINDOW = 4 * 2**20
 """Bytes that the peer may send ahead of what is read here, for a stream and for the connection."""
@@ -119,14 +118,18 @@ class Protocol(H2Protocol, AbstractHandler):
     def data_received(self, data: bytes) -> None:
         self.heard = True
         try:
-            for piece in self._splitter.feed(data):
+            pieces = self._splitter.feed(data)
+            if self._splitter.noise:
+                self.noisy(self._splitter.noise)
+            for piece in pieces:
                 if isinstance(piece, GoAway):
                     self.goaway_received(piece)
                 elif piece:
                     for event in self.connection.feed(piece):
                         self.processor.process(event)
-        except FrameTooLong as error:
-            self.connection.goaway(GoAway(self.connection.h2.highest_inbound_stream_id, ErrorCodes.FRAME_SIZE_ERROR))
+        except Unwelcome as error:
+            last = self.connection.h2.highest_inbound_stream_id
+            self.connection.goaway(GoAway(last, error.code, str(error).encode()))
             self.processor.close(str(error))
         except ProtocolError as error:
             self.connection.flush()  # h2 has said GOAWAY
@@ -143,6 +146,13 @@ class Protocol(H2Protocol, AbstractHandler):
         """Ends the connection without waiting for the far side to take what is still on its way."""
         self.processor.close(reason)
         self.connection.outbox.abort()
+
+    def noisy(self, frames: int) -> None:
+        """So many frames have come that bring no call on.
+
+        Raises:
+            TooManyFrames: it is enough.
+        """
 
     @abstractmethod
     def goaway_received(self, goaway: GoAway) -> None:

@@ -10,6 +10,7 @@ from hyperframe.frame import (
     GoAwayFrame,
     HeadersFrame,
     PingFrame,
+    PriorityFrame,
     RstStreamFrame,
     SettingsFrame,
     WindowUpdateFrame,
@@ -28,7 +29,7 @@ from tests.fakes.waiting import until
 from tests.integration.mesh.conftest import To
 from tests.integration.mesh.echo import PATH, call, serving
 
-NO_ERROR, PROTOCOL_ERROR, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL = 0, 1, 6, 7, 8
+NO_ERROR, PROTOCOL_ERROR, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0, 1, 6, 7, 8, 11
 SAY = http2.request(PATH + "Renew")
 WATCH = http2.request(PATH + "Watch")
 
@@ -241,6 +242,69 @@ async def test_the_window_is_full_again_after_calls_that_were_aborted_in_the_mid
         assert http2.books(only(server).connection.h2) == WINDOW
 
 
+# How many a second
+
+
+FLOODS: dict[str, Frame] = {
+    "pings": PingFrame(0, bytes(8)),
+    "pongs": PingFrame(0, bytes(8), flags=["ACK"]),
+    "settings": http2.settings(),
+    "resets": http2.reset(1, CANCEL),
+    "priorities": PriorityFrame(1, depends_on=0),
+    "empty data": http2.data(1, b""),
+    "unknown frames": http2.unknown(),
+}
+
+
+@pytest.mark.parametrize("what", FLOODS)
+async def test_a_flood_of_frames_that_bring_no_call_on_is_cut_off(what: str) -> None:
+    """Each costs us more than the one who sends it (CVE-2019-9512, 9514, 9515, 9518; CVE-2023-44487)."""
+    async with (
+        serving(max_noise=50.0, clock=TurnedClock()) as (server, echo, _),
+        connected(server.address) as beside,
+        connected(server.address) as peer,
+    ):
+        peer.send(peer.headers(1, SAY))
+        peer.send(*[FLOODS[what]] * 98)
+        await peer.answers()  # the SETTINGS at the beginning, and this ping: it is just calm enough
+        peer.send(FLOODS[what])
+        told = await peer.next(GoAwayFrame)
+        assert (told.error_code, told.last_stream_id) == (ENHANCE_YOUR_CALM, 1)
+        await peer.closed()
+        assert await says(beside, 1) is Status.OK
+        assert echo.handled == ["hello"]
+
+
+async def test_calls_that_are_reset_as_soon_as_they_are_asked_are_a_flood() -> None:
+    """They never count as open, so the limit of streams does not see them (CVE-2023-44487)."""
+    async with serving(max_noise=50.0, clock=TurnedClock()) as (server, echo, _), connected(server.address) as peer:
+        for stream in range(1, 301, 2):
+            peer.send(peer.headers(stream, SAY), http2.reset(stream, CANCEL))
+        assert (await peer.next(GoAwayFrame)).error_code == ENHANCE_YOUR_CALM
+        await peer.closed()
+        assert echo.handled == []
+
+
+async def test_streams_above_the_limit_are_a_flood_too() -> None:
+    """Each is refused, and each refusal costs."""
+    stack = serving(max_streams=1, max_noise=50.0, clock=TurnedClock())
+    async with stack as (server, echo, _), connected(server.address) as peer:
+        for stream in range(1, 301, 2):
+            peer.send(*asks(peer, stream, "wait"))
+        assert (await peer.next(GoAwayFrame)).error_code == ENHANCE_YOUR_CALM
+        await until(lambda: echo.cancelled == 1)
+
+
+async def test_the_same_frames_in_more_time_harm_nobody() -> None:
+    """A client may ping and cancel for a year."""
+    clock = TurnedClock()
+    async with serving(max_noise=50.0, clock=clock) as (server, _, _), connected(server.address) as peer:
+        for second in range(10):
+            peer.send(*[PingFrame(0, bytes(8))] * 40, *[http2.settings()] * 8)
+            assert await says(peer, 2 * second + 1) is Status.OK
+            await clock.turn(1.0)
+
+
 # How a connection ends
 
 
@@ -353,6 +417,41 @@ async def test_a_stop_answers_what_is_in_flight_ends_watches_and_closes() -> Non
         assert not stopping.done()
         echo.go_on.set()
         assert [await status_of(peer, stream) for stream in (1, 3)] == [Status.OK, Status.UNAVAILABLE]
+        await peer.close()
+        await stopping
+
+
+async def test_a_stop_with_notice_serves_on_until_its_callers_have_gone() -> None:
+    """They are told by their probes or their registry, and lose nothing on the way."""
+    clock = TurnedClock()
+    async with serving(notice=5.0, grace=30.0, clock=clock) as (server, _, health), connected(server.address) as one:
+        assert await says(one, 1) is Status.OK
+        stopping = asyncio.create_task(server.drain())
+        await until(lambda: not health.serving)
+        async with connected(server.address) as late:  # it has not heard of it yet
+            assert [await says(late, 1), await says(one, 3)] == [Status.OK, Status.OK]
+            assert GoAwayFrame not in [*one.kinds(), *late.kinds()]
+        assert not stopping.done()
+        await one.close()
+        await stopping
+
+
+async def test_who_stays_is_told_to_go_when_the_notice_is_over() -> None:
+    """A caller without probes and without a registry hears of it by GOAWAY."""
+    clock = TurnedClock()
+    async with serving(notice=5.0, grace=30.0, clock=clock) as (server, echo, _), connected(server.address) as peer:
+        stopping = asyncio.create_task(server.drain())
+        await clock.turn(4.9)
+        peer.send(*asks(peer, 1, "wait"))
+        await echo.arrived.wait()
+        assert GoAwayFrame not in peer.kinds()
+        await clock.turn(0.2)
+        assert (await peer.next(GoAwayFrame)).last_stream_id == http2.MAX_ID
+        peer.send(http2.pong(await peer.next(PingFrame)))
+        assert (await peer.next(GoAwayFrame)).last_stream_id == 1
+        assert not stopping.done()
+        echo.go_on.set()
+        assert await status_of(peer, 1) is Status.OK
         await peer.close()
         await stopping
 

@@ -1,4 +1,4 @@
-"""Backoff and choice."""
+"""Backoff, choice, and how much may come at once."""
 
 from dataclasses import dataclass
 from random import Random
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.decide.backoff import full_jitter
+from mesh.decide.bucket import Bucket
 from mesh.decide.choice import choose
 
 
@@ -29,3 +30,15 @@ def test_an_address_to_be_avoided_is_taken_only_where_there_is_no_other(
     """A retry belongs on another endpoint, but one endpoint is better than none."""
     chosen = choose([Place(address) for address in sorted(addresses)], avoid, Random(seed))
     assert chosen.address in (addresses - avoid or addresses)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3))), st.integers(1, 9), st.integers(1, 50))
+def test_a_bucket_gives_what_it_holds_and_what_comes_back_and_no_more(
+    asked: list[tuple[int, int]], rate: int, size: int
+) -> None:
+    """More would let a flood through, less would cut off somebody who keeps within it."""
+    bucket, now, held = Bucket(rate, size, 0), 0, size
+    for count, pause in asked:
+        now, held = now + pause, min(size, held + rate * pause)
+        assert bucket.take(count, now) is (count <= held)
+        held -= count if count <= held else 0

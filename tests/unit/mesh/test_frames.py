@@ -3,7 +3,18 @@
 from typing import Any
 
 import pytest
-from hyperframe.frame import ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +60,42 @@ def test_goaway_is_taken_out_and_all_else_passes_wherever_the_bytes_are_cut(
     assert passed == first + b"".join(frame.serialize() for frame in frames if not isinstance(frame, GoAwayFrame))
     expected = [each for each in frames if isinstance(each, GoAwayFrame)]
     assert taken == [GoAway(each.last_stream_id, each.error_code, each.additional_data) for each in expected]
+
+
+NOISE: list[Frame] = [
+    RstStreamFrame(1, 8),
+    PingFrame(0, bytes(8)),
+    PingFrame(0, bytes(8), flags=["ACK"]),
+    SettingsFrame(0),
+    PriorityFrame(1),
+    DataFrame(1, b""),
+    HeadersFrame(1, b""),
+    ContinuationFrame(1, b""),
+    unknown(),
+]
+CALLS: list[Frame] = [
+    DataFrame(1, b"a"),
+    DataFrame(1, b"", flags=["END_STREAM"]),
+    HeadersFrame(1, b"a"),
+    ContinuationFrame(1, b"", flags=["END_HEADERS"]),
+    WindowUpdateFrame(0, 1),
+    GoAwayFrame(0),
+]
+
+
+@given(st.lists(st.sampled_from([(1, each) for each in NOISE] + [(0, each) for each in CALLS])), st.data())
+def test_frames_that_bring_no_call_on_are_counted_wherever_the_bytes_are_cut(
+    frames: list[tuple[int, Frame]], draw: st.DataObject
+) -> None:
+    """A flood is told by its count; one that hides behind a flag without sense counts as well."""
+    splitter, noise = Splitter(), 0
+    for piece in draw.draw(cut(b"".join(frame.serialize() for _, frame in frames))):
+        splitter.feed(piece)
+        noise += splitter.noise
+    assert noise == sum(counts for counts, _ in frames)
+    splitter = Splitter()
+    splitter.feed(b"\0\0\0\0\4\0\0\0\1")  # an empty DATA with a flag that it does not have
+    assert splitter.noise == 1
 
 
 @given(st.builds(GoAway, st.integers(0, MAX_ID), st.integers(0, 13), st.binary(max_size=300)))
