@@ -18,9 +18,10 @@ from mesh.call import methods_of
 from mesh.client import ServiceClient
 from mesh.clock import Clock, SystemClock
 from mesh.endpoints import Leases, Static
-from mesh.events import Events
+from mesh.events import Event, Events
 from observability.http import Traced
 from observability.setup import setup
+from observability.stories import Stories
 from observability.tracing import Tracing
 from process.control import ControlPort
 from process.listening import listed
@@ -37,7 +38,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     Raises:
         OSError: the port cannot be had.
     """
-    events, clock = Events(), SystemClock()
+    events, clock, stories = Events(), SystemClock(), Stories()
+    events.subscribe(stories)
     observing = setup(
         process=settings.process,
         service="gateway",
@@ -50,6 +52,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         await stack.enter_async_context(observing)
         control_port = ControlPort(settings.control_port, settings.control_token)
         observing.steered_by(control_port)
+        control_port.on("GET", "/stories", stories.asked)
         await stack.enter_async_context(control_port)
         listener = listen(settings.host, settings.port)
         stack.callback(listener.close)
@@ -57,7 +60,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         of_prescriptions = await stack.enter_async_context(
             _client("prescriptions", pb.PrescriptionManagementServiceBase, settings, events)
         )
-        app = build(of_records, of_prescriptions, settings, clock, observing.tracing, stop.is_set)
+        app = build(of_records, of_prescriptions, settings, clock, observing.tracing, stop.is_set, stories)
         log.info("listening on http://%s:%d", settings.host, listener.getsockname()[1])
         await serve(app, listener, connections=settings.max_connections, stop=stop)
 
@@ -69,6 +72,7 @@ def build(
     clock: Clock,
     tracing: Tracing,
     draining: Callable[[], bool],
+    stories: Stories,
 ) -> App:
     """The ASGI application, outermost first: traces, edge, CORS where origins are named, Quart."""
     required = settings.if_match_required
@@ -77,16 +81,18 @@ def build(
             records.blueprint(RecordsClient(of_records, clock), clock, match_required=required),
             prescriptions.blueprint(PrescriptionsClient(of_prescriptions, clock), clock, match_required=required),
             control.blueprint((of_records, of_prescriptions), draining, clock),
-        )
+        ),
+        stories,
     )
-    return Traced(around(app, settings, clock), tracing)
+    return Traced(around(app, settings, clock, stories), tracing)
 
 
-def around(app: Any, settings: GatewaySettings, clock: Clock) -> App:
+def around(app: Any, settings: GatewaySettings, clock: Clock, tell: Callable[[Event], None]) -> App:
     """The app with what lies between it and the traces."""
     origins = listed(settings.cors_origins)
     inner = Cors(app, origins) if origins else app
-    return Edge(inner, hosts=listed(settings.allowed_hosts), longest=settings.request_timeout, clock=clock)
+    hosts = listed(settings.allowed_hosts)
+    return Edge(inner, hosts=hosts, longest=settings.request_timeout, clock=clock, tell=tell)
 
 
 def _client(name: str, service: type[Generated], settings: GatewaySettings, events: Events) -> ServiceClient:

@@ -38,7 +38,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 # Their complaints about a collector that is away: observability.export tells them once a minute, with a remedy.
 _SILENT = ("opentelemetry", "requests", "urllib3")
 # Answered each second for the supervisor and for container engines.
-_PROBES = frozenset({"/livez", "/readyz"})
+PROBES = frozenset({"/livez", "/readyz"})
 # What a request's message already says.
 _IN_MESSAGE = frozenset({"method", "route", "rpc", "status"})
 # RFC 9110 and PATCH; any other word is a client's text.
@@ -59,7 +59,7 @@ def log_request(method: str, route: str, status: int, seconds: float, request_id
         trace_id: by default the present trace's.
     """
     # A probe's answer is told once, by what changed it; probes themselves come every second.
-    level = logging.DEBUG if route in _PROBES else logging.WARNING if status >= 500 else logging.INFO  # noqa: PLR2004
+    level = logging.DEBUG if route in PROBES else logging.WARNING if status >= 500 else logging.INFO  # noqa: PLR2004
     named = {"method": method if method in METHODS else "_OTHER", "route": route or "(no route)", "status": status}
     _tell(level, named, seconds, request_id, trace_id)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 
 from quart import Blueprint, Quart, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -12,6 +13,7 @@ from gateway.http.limits import BODY
 from gateway.http.problems import MEDIA_TYPE, Kind, Problem, problem_of
 from mesh.errors import MeshError
 from mesh.events import whence
+from observability.stories import Stories
 
 log = logging.getLogger("gateway")
 
@@ -28,8 +30,11 @@ FRAMEWORK: dict[int | None, Kind] = {
 """What Quart and werkzeug raise by themselves."""
 
 
-def create_app(blueprints: Iterable[Blueprint]) -> Quart:
-    """An app with these routes and no others: no static files, no redirects, no debugger."""
+def create_app(blueprints: Iterable[Blueprint], stories: Stories) -> Quart:
+    """An app with these routes and no others: no static files, no redirects, no debugger.
+
+    Of a call that failed, the answer tells what `stories` knows of it.
+    """
     app = Quart("gateway", static_folder=None, template_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY, PROPAGATE_EXCEPTIONS=False, RESPONSE_TIMEOUT=10)
     app.url_map.strict_slashes = True
@@ -38,7 +43,7 @@ def create_app(blueprints: Iterable[Blueprint]) -> Quart:
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     app.register_error_handler(Problem, _problem)
-    app.register_error_handler(MeshError, _mesh_error)
+    app.register_error_handler(MeshError, partial(_mesh_error, stories))
     app.register_error_handler(HTTPException, _framework_error)
     app.register_error_handler(Exception, _defect)
     return app
@@ -49,8 +54,9 @@ async def _problem(problem: Problem) -> Response:
     return Response(problem.body(exchange), problem.kind.status, dict(problem.headers), content_type=MEDIA_TYPE)
 
 
-async def _mesh_error(error: MeshError) -> Response:
-    return await _problem(problem_of(error, write=request.method not in ("GET", "HEAD")))
+async def _mesh_error(stories: Stories, error: MeshError) -> Response:
+    story = stories.last_call(exchange_of(request.scope).request_id)
+    return await _problem(problem_of(error, write=request.method not in ("GET", "HEAD"), story=story))
 
 
 async def _framework_error(error: HTTPException) -> Response:

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from gateway.http import problems as kinds
-from gateway.http.exchange import KEY, Exchange
+from gateway.http.exchange import KEY, Answered, Exchange
 from gateway.http.limits import BODY, HEADERS, TARGET
 from gateway.http.parameters import REQUEST_ID
 from gateway.http.problems import MEDIA_TYPE, FieldError, Problem, invalid
 from mesh.clock import Clock
-from mesh.events import whence
-from observability.logs import log_request
+from mesh.events import Event, whence
+from observability.logs import METHODS, PROBES, log_request
 from observability.tracing import trace_id
 
 Scope = MutableMapping[str, Any]
@@ -34,6 +34,7 @@ class Edge:
     """Around the whole application, inside the traces only.
 
     Args:
+        tell: takes an event for each request that was answered.
         hosts: names under which the gateway may be asked, without port; another web page's name that was
             made to point at this machine is refused (DNS rebinding).
         longest: seconds that a request may take at the most.
@@ -46,8 +47,9 @@ class Edge:
         hosts: Iterable[str],
         longest: float,
         clock: Clock,
+        tell: Callable[[Event], None],
     ) -> None:
-        self._app, self._clock, self._longest = app, clock, longest
+        self._app, self._clock, self._longest, self._tell = app, clock, longest, tell
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,9 +61,7 @@ class Edge:
         try:
             await self._guarded(scope, receive, answer, exchange)
         finally:
-            seconds = self._clock.now() - exchange.started
-            status = answer.status or CLIENT_GONE
-            log_request(scope["method"], exchange.route, status, seconds, exchange.request_id, exchange.trace_id)
+            self._ended(scope["method"], exchange, answer.status or CLIENT_GONE)
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: "_Answer", exchange: Exchange) -> None:
         try:
@@ -79,6 +79,14 @@ class Edge:
         except Exception as error:  # noqa: BLE001  # uvicorn would log its text
             log.error("a request failed: %s", whence(error), extra={"fields": {"request_id": exchange.request_id}})  # noqa: TRY400
             await answer.refuse(Problem(kinds.INTERNAL))
+
+    def _ended(self, method: str, exchange: Exchange, status: int) -> None:
+        seconds, request_id = self._clock.now() - exchange.started, exchange.request_id
+        log_request(method, exchange.route, status, seconds, request_id, exchange.trace_id)
+        if exchange.route not in PROBES:
+            outcome = "failed" if status >= CLIENT_GONE else "ok"
+            verb = method if method in METHODS else "_OTHER"  # any other word is a client's text
+            self._tell(Answered(request_id, verb, exchange.route, status, outcome, seconds))
 
     def _check(self, scope: Scope) -> None:
         """Raises Problem for what no route needs to see."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mesh.events import Event
+
 KEY = "caremesh.exchange"
 
 
@@ -25,6 +27,23 @@ class Exchange:
     longest: float
     key: str = ""
     route: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Answered(Event):
+    """The gateway has answered a request; 499 where nobody waited any more.
+
+    Attributes:
+        route: the template, "" where none matched.
+        outcome: "ok", or "failed" where the fault is not the client's.
+    """
+
+    request_id: str
+    verb: str
+    route: str
+    status: int
+    outcome: str
+    seconds: float
 
 
 def exchange_of(scope: Any) -> Exchange:

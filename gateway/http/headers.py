@@ -12,6 +12,11 @@ TEXT = {"type": "string"}
 ANSWERED: Json = {
     "Request-Id": {"description": "The request's id.", "required": True, "schema": TEXT},
     "Retry-After": {"description": "Whole seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+    "Proxy-Status": {
+        "description": "Why, in a line: each attempt by its endpoint and outcome (RFC 9209).",
+        "schema": TEXT,
+        "example": 'caremesh; error=destination_unavailable; details="no_endpoint; not repeated: attempts_spent"',
+    },
     "Location": {"description": "The path of it.", "schema": TEXT},
     "ETag": {
         "description": "Names these very bytes. Of one thing: its id and version, which `If-Match` takes.",
@@ -91,6 +96,7 @@ def given_with(operation: Operation, status: int, slugs: set[str]) -> Json:
     """The headers of a failure."""
     names = ["Request-Id"]
     names += ["Retry-After"] if status in (429, 503) else []
+    names += ["Proxy-Status"] if operation.upstream and status >= 500 else []  # noqa: PLR2004
     names += ["Location"] if "exists" in slugs else []
     return carried(*names, *_key(operation))
 

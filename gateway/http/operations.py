@@ -15,6 +15,7 @@ from gateway.http.conditions import Condition
 from gateway.http.exchange import Exchange, exchange_of
 from gateway.http.parameters import Query
 from gateway.http.problems import FieldError, Kind, Problem, invalid
+from gateway.http.proxy_status import told
 from gateway.schemas import Body
 from mesh.clock import Clock
 from observability.http import name_route
@@ -115,7 +116,8 @@ def add(blueprint: Blueprint, clock: Clock, verb: str, rule: str, operation: Ope
             async with asyncio.timeout(asked.deadline - clock.now() + BACKSTOP):
                 return await handler(asked)
         except TimeoutError:
-            raise Problem(kinds.UNKNOWN_OUTCOME if operation.write else kinds.LATE) from None
+            why = {"Proxy-Status": told("http_response_timeout", "the call went on after its deadline and was cut off")}
+            raise Problem(kinds.UNKNOWN_OUTCOME if operation.write else kinds.LATE, headers=why) from None
 
     vars(view)["operation"] = operation
     blueprint.add_url_rule(rule, operation.name, view, methods=[verb], provide_automatic_options=False)

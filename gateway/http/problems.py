@@ -1,9 +1,9 @@
 """Every way a request can fail, and the one table by which failures of the mesh become problems.
 
-Source: RFC 9457 (problem+json), RFC 9209 (Proxy-Status).
+Source: RFC 9457 (problem+json).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ import orjson
 
 from gateway.http.exchange import Exchange
 from gateway.http.links import location
+from gateway.http.proxy_status import proxy_status
 from mesh.errors import (
     OUTCOME_UNKNOWN,
     REPLY_TOO_LARGE,
@@ -124,18 +125,18 @@ BY_STATUS: Mapping[Status, Kind] = {
 }
 """An answer without a reason. What is not here (UNKNOWN, INTERNAL, DATA_LOSS) is ours to mend: 500."""
 
-BY_ERROR: Mapping[type[MeshError], tuple[Kind, str]] = {
-    CircuitOpen: (UNAVAILABLE, "destination_unavailable"),
-    Overloaded: (OVERLOADED, "connection_limit_reached"),
-    NoEndpoint: (UNAVAILABLE, "destination_unavailable"),
-    Unreachable: (UNAVAILABLE, "connection_refused"),
-    Refused: (UNAVAILABLE, "destination_unavailable"),
-    Rejected: (UNAVAILABLE, "destination_unavailable"),
-    DeadlineExceeded: (LATE, "http_response_timeout"),
-    Lost: (LATE, "connection_terminated"),
-    MeshError: (INTERNAL, "proxy_internal_error"),
+BY_ERROR: Mapping[type[MeshError], Kind] = {
+    CircuitOpen: UNAVAILABLE,
+    Overloaded: OVERLOADED,
+    NoEndpoint: UNAVAILABLE,
+    Unreachable: UNAVAILABLE,
+    Refused: UNAVAILABLE,
+    Rejected: UNAVAILABLE,
+    DeadlineExceeded: LATE,
+    Lost: LATE,
+    MeshError: INTERNAL,
 }
-"""No answer: the kind, and the error of `Proxy-Status`. Subclasses go by their nearest ancestor here."""
+"""No answer. Subclasses go by their nearest ancestor here."""
 
 
 @dataclass(eq=False)
@@ -173,7 +174,7 @@ def invalid(*errors: FieldError) -> Problem:
 def kind_of(error: MeshError, *, write: bool) -> Kind:
     """What a failed call is to the client. `write`: the call was to change something."""
     remote = isinstance(error, RemoteError)
-    kind = _remote(error) if isinstance(error, RemoteError) else _nearest(error)[0]
+    kind = _remote(error) if isinstance(error, RemoteError) else _nearest(error)
     late = kind in (LATE, UNKNOWN_OUTCOME)
     if write:
         # A deadline that passed before anything was sent leaves nothing in doubt; a service's own does.
@@ -181,14 +182,18 @@ def kind_of(error: MeshError, *, write: bool) -> Kind:
     return LATE if late else kind
 
 
-def problem_of(error: MeshError, *, write: bool) -> Problem:
-    """The problem that a failed call becomes, with `Retry-After` and `Proxy-Status` where they say something."""
+def problem_of(error: MeshError, *, write: bool, story: Iterable[Mapping[str, Any]] = ()) -> Problem:
+    """The problem that a failed call becomes, with `Retry-After` and `Proxy-Status` where they say something.
+
+    `story`: the events of the call, as `Stories` tells them.
+    """
     kind = kind_of(error, write=write)
     headers = {}
     if kind.status in (429, 503):
         headers["Retry-After"] = str(max(1, ceil(getattr(error, "retry_after", None) or 0)))
+    if kind.status >= 500:  # noqa: PLR2004
+        headers["Proxy-Status"] = proxy_status(error, story)
     if not isinstance(error, RemoteError):
-        headers["Proxy-Status"] = f"caremesh; error={_nearest(error)[1]}"
         return Problem(kind, headers=headers)
     told = error.message if kind.status < 500 and kind is not UNKNOWN_OUTCOME else ""  # noqa: PLR2004
     if kind is EXISTS:
@@ -215,5 +220,5 @@ def _remote(error: RemoteError) -> Kind:
     return BY_CODE.get((error.status, error.code)) or BY_STATUS.get(error.status, INTERNAL)
 
 
-def _nearest(error: MeshError) -> tuple[Kind, str]:
+def _nearest(error: MeshError) -> Kind:
     return next(BY_ERROR[ancestor] for ancestor in type(error).__mro__ if ancestor in BY_ERROR)

@@ -11,6 +11,7 @@ from gateway.http.edge import App, Message
 from gateway.settings import GatewaySettings
 from gateway.wiring import build
 from mesh.clock import Clock, SystemClock
+from observability.stories import Stories
 from observability.tracing import Tracing
 from tests.fakes.upstream import FakeService
 
@@ -44,12 +45,13 @@ class Gateway:
     settings: GatewaySettings = field(default_factory=GatewaySettings)
     clock: Clock = field(default_factory=SystemClock)
     draining: bool = False
+    stories: Stories = field(default_factory=Stories)
     app: App = field(init=False)
 
     def __post_init__(self) -> None:
         tracing = Tracing("gateway", "gateway")
         services = self.records, self.prescriptions
-        self.app = build(*services, self.settings, self.clock, tracing, lambda: self.draining)
+        self.app = build(*services, self.settings, self.clock, tracing, lambda: self.draining, self.stories)
 
     @property
     def asked(self) -> list[Any]:

@@ -19,6 +19,7 @@ from gateway.upstreams import PrescriptionsClient, RecordsClient
 from mesh.clock import SystemClock
 from mesh.errors import MeshError, RemoteError
 from mesh.status import Status
+from observability.stories import Stories
 from tests.fakes.gateway import JSON, Gateway
 from tests.fakes.upstream import FakeService, every_mesh_error
 from tests.fakes.waiting import until
@@ -37,7 +38,8 @@ def app() -> Quart:
             records.blueprint(RecordsClient(services[0], clock), clock),
             prescriptions.blueprint(PrescriptionsClient(services[1], clock), clock),
             control.blueprint(services, bool, clock),
-        )
+        ),
+        Stories(),
     )
 
 

@@ -104,12 +104,6 @@ def test_retry_after_is_whole_seconds_of_at_least_one(error: MeshError, seconds:
     assert problem_of(error, write=False).headers.get("Retry-After") == seconds
 
 
-def test_a_failure_of_the_mesh_names_itself_in_proxy_status_and_an_answer_does_not() -> None:
-    """RFC 9209: the header is for what the gateway itself ran into."""
-    assert problem_of(CircuitOpen(""), write=False).headers["Proxy-Status"] == "caremesh; error=destination_unavailable"
-    assert "Proxy-Status" not in problem_of(RemoteError(Status.INTERNAL, ""), write=False).headers
-
-
 def test_a_taken_source_id_says_where_its_holder_is() -> None:
     """So that an importer that lost an answer finds what it has written."""
     info = {"prescription_id": "41", "patient_id": "7"}
