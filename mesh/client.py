@@ -1,6 +1,6 @@
 """Calls a service: builds the stack of layers around its endpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import Any, Self
@@ -10,13 +10,16 @@ from grpclib.encoding.proto import ProtoCodec
 
 from mesh.call import Call, Method, Reply, stack
 from mesh.clock import Clock, SystemClock
-from mesh.endpoints import Endpoint, EndpointState, Pool, Source
+from mesh.endpoints import Endpoint, EndpointState, Pool, Source, Wire
 from mesh.errors import NO_INFO
 from mesh.events import Events
+from mesh.faults.fault import Faults
+from mesh.faults.layer import inject
 from mesh.layers.balance import balance
 from mesh.layers.deadline import deadline
 from mesh.layers.retry import retry
 from mesh.policy import Policy
+from mesh.transport import Transport
 
 
 class ServiceClient:
@@ -28,6 +31,8 @@ class ServiceClient:
         source: where the endpoints come from: `Leases`, `Static`.
         codec: turns messages into bytes and back; by default as betterproto2 does it.
         policy: what a call may cost and repeat.
+        connect: makes what carries calls to an address; by default HTTP/2 over TCP, with the codec.
+        faults: what befalls attempts on purpose.
         clock, rng: time and chance, for tests to turn.
     """
 
@@ -40,15 +45,19 @@ class ServiceClient:
         events: Events,
         codec: CodecBase | None = None,
         policy: Policy | None = None,
+        connect: Callable[[str], Wire] | None = None,
+        faults: Faults | None = None,
         clock: Clock | None = None,
         rng: Random | None = None,
     ) -> None:
         policy, clock, rng = policy or Policy(), clock or SystemClock(), rng or SystemRandom()
-        wire = codec or ProtoCodec()
+        codec = codec or ProtoCodec()
         self.service, self._methods = service, methods
 
         def endpoint(address: str) -> Endpoint:
-            return Endpoint(service, address, policy, wire, clock, rng, events)
+            wire = connect(address) if connect else Transport(address, codec, clock)
+            within = () if faults is None else (inject(faults, address, clock, events),)
+            return Endpoint(service, address, policy, wire, clock, rng, events, within)
 
         self._pool = Pool(service, source, endpoint, policy.probe_interval, clock, events)
         # Outermost first. The deadline is stamped once, so that all attempts share it; retry lies above

@@ -86,6 +86,17 @@ class NobodyToAsk(Event):
 
 
 @dataclass(slots=True, eq=False)
+class FaultInjected(Event):
+    """An attempt is delayed by `delay` seconds, and ends in `error` unless that is "": on purpose, by `mesh.faults`."""
+
+    method: str
+    request_id: str
+    endpoint: str
+    delay: float
+    error: str
+
+
+@dataclass(slots=True, eq=False)
 class BreakerChanged(Event):
     """An endpoint's breaker went from one state to another."""
 

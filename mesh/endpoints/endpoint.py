@@ -1,11 +1,9 @@
 """One endpoint: its connection, its breaker, and what is known of its health and speed."""
 
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from grpclib.encoding.base import CodecBase
-
-from mesh.call import Call, Handler, Level, Method, Reply, stack
+from mesh.call import Call, Handler, Layer, Level, Method, Reply, stack
 from mesh.clock import Clock
 from mesh.decide.circuit import Circuit
 from mesh.errors import MeshError, Refused
@@ -13,7 +11,6 @@ from mesh.events import Events, ProbeChanged
 from mesh.layers.attempt import attempt
 from mesh.layers.breaker import Breaker, guard
 from mesh.policy import Policy
-from mesh.transport import Transport
 from mesh.wire.grpc.health import v1 as health
 
 CHECK = Method(
@@ -21,6 +18,20 @@ CHECK = Method(
 )
 SERVING = health.HealthCheckResponseServingStatus.SERVING
 SMOOTHING = 0.1  # weight of the newest latency in the mean that is shown
+
+
+class Wire(Protocol):
+    """What carries calls to one address: `mesh.transport.Transport`, or one in memory."""
+
+    async def __call__(self, call: Call) -> Reply: ...
+
+    def close(self) -> None:
+        """Calls under way are lost."""
+        ...
+
+    def close_when_idle(self) -> None:
+        """Calls under way are answered."""
+        ...
 
 
 class EndpointState(NamedTuple):
@@ -42,25 +53,26 @@ class EndpointState(NamedTuple):
 
 
 class Endpoint:
-    """A handler for one address, outermost first: breaker, attempt, transport."""
+    """A handler for one address, outermost first: breaker, attempt, what is `within`, the wire."""
 
     def __init__(
         self,
         service: str,
         address: str,
         policy: Policy,
-        codec: CodecBase,
+        wire: Wire,
         clock: Clock,
         rng: Random,
         events: Events,
+        within: tuple[Layer, ...] = (),
     ) -> None:
         self._service, self.address = service, address
         self._clock, self._events, self._policy = clock, events, policy
         self.breaker = Breaker(service, address, Circuit(policy.circuit, rng), clock, events)
-        self._transport = Transport(address, codec, clock)
+        self._wire = wire
         # The breaker lies outside the attempt, so that it sees an attempt's time run out.
-        inner = stack(guard(self.breaker), attempt(address, policy.attempt_timeout, clock, events))
-        self._handler: Handler = inner(self._transport)
+        inner = stack(guard(self.breaker), attempt(address, policy.attempt_timeout, clock, events), *within)
+        self._handler: Handler = inner(wire)
         self._probe, self._misses = "not yet probed", 0
         self._in_flight = 0
         self._latency: float | None = None
@@ -96,7 +108,7 @@ class Endpoint:
         call = Call(method=CHECK, message=health.HealthCheckRequest(), timeout=wait, deadline=self._clock.now() + wait)
         try:
             async with self._clock.timeout(wait):
-                reply = await self._transport(call)
+                reply = await self._wire(call)
         except TimeoutError:
             self._misses += 1
             if self._misses > 1:
@@ -118,11 +130,11 @@ class Endpoint:
 
     def close(self) -> None:
         """Ends the connections; calls under way are lost."""
-        self._transport.close()
+        self._wire.close()
 
     def close_when_idle(self) -> None:
         """Ends the connections once the calls under way are over."""
-        self._transport.close_when_idle()
+        self._wire.close_when_idle()
 
     def _found(self, probe: str) -> None:
         before, self._probe = self._probe, probe

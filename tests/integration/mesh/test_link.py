@@ -323,17 +323,16 @@ async def test_a_caller_that_is_cancelled_while_it_is_woken_is_cancelled() -> No
     assert calling.cancelling() == 1
 
 
-async def test_a_probe_that_is_refused_says_nothing_of_the_endpoints_health() -> None:
+async def test_a_probe_that_is_refused_says_nothing_of_the_endpoints_health(to: To) -> None:
     """Its connection went away just then: taking it out for that would fail the calls of a second."""
     async with Listening() as far:
         policy, clock = Policy(), SystemClock()
-        endpoint = Endpoint("echo", far.address, policy, ProtoCodec(), clock, Random(1), Events())
+        endpoint = Endpoint("echo", far.address, policy, to(far.address), clock, Random(1), Events())
         probing = asyncio.create_task(endpoint.probe())
         peer = await far.peer()
         peer.send(http2.reset((await asked(peer))[0], REFUSED_STREAM))
         await probing
         assert endpoint.well
-        endpoint.close()
 
 
 # Where streams run out
