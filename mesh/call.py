@@ -13,6 +13,8 @@ from mesh.errors import NO_INFO
 
 IDEMPOTENCY_KEY = "idempotency-key"
 """Metadata by which a service knows a repeated call for the one it has already done."""
+ATTEMPTS_LEFT = "mesh-attempts-left"
+"""Metadata: how often the caller would make the call again, were it to fail."""
 PUSHBACK = "grpc-retry-pushback-ms"
 """Trailing metadata: when a call may be made again. Source: gRFC A6 (github.com/grpc/proposal)."""
 
@@ -55,6 +57,10 @@ class Call(NamedTuple):
         metadata: what travels beside the message.
         scope: opaque; calls of different scopes never share an answer or a key.
         request_id: names the request in events, logs and traces.
+        repeatable: may it be made twice without harm? By its nature, or because a key tells the far side that it is
+            the same.
+        attempts: at the most, the first included.
+        outer: how often the call that is being handled would still be made again as a whole, by its own caller.
         attempt: 1 for the first, counted by the retry layer.
         avoid: addresses that this call has already tried.
     """
@@ -66,13 +72,11 @@ class Call(NamedTuple):
     metadata: Mapping[str, str] = NO_INFO
     scope: str = ""
     request_id: str = ""
+    repeatable: bool = False
+    attempts: int = 1
+    outer: int = 0
     attempt: int = 1
     avoid: frozenset[str] = frozenset()
-
-    @property
-    def repeatable(self) -> bool:
-        """May it be made twice without harm? By its nature, or because a key tells the far side that it is the same."""
-        return self.method.level is not Level.UNKNOWN or IDEMPOTENCY_KEY in self.metadata
 
 
 class Reply(NamedTuple):

@@ -10,6 +10,7 @@ from grpclib.encoding.proto import ProtoCodec
 
 from mesh.call import Call, Method, Reply, stack
 from mesh.clock import Clock, SystemClock
+from mesh.decide.attempt_time import AttemptTimes
 from mesh.endpoints import Endpoint, EndpointState, Pool, Source, Wire
 from mesh.errors import NO_INFO
 from mesh.events import Events
@@ -17,7 +18,7 @@ from mesh.faults.fault import Faults
 from mesh.faults.layer import inject
 from mesh.layers.balance import balance
 from mesh.layers.deadline import deadline
-from mesh.layers.retry import retry
+from mesh.layers.retry import Retry
 from mesh.policy import Policy
 from mesh.transport import Transport
 
@@ -51,18 +52,20 @@ class ServiceClient:
         rng: Random | None = None,
     ) -> None:
         policy, clock, rng = policy or Policy(), clock or SystemClock(), rng or SystemRandom()
-        codec = codec or ProtoCodec()
-        self.service, self._methods = service, methods
+        codec, times = codec or ProtoCodec(), AttemptTimes(policy.attempt)
+        self.service, self._methods = service, {name: (each, policy.of(each)) for name, each in methods.items()}
+        self._enforced = policy.retry.mode == "enforce"
 
         def endpoint(address: str) -> Endpoint:
             wire = connect(address) if connect else Transport(address, codec, clock)
             within = () if faults is None else (inject(faults, address, clock, events),)
-            return Endpoint(service, address, policy, wire, clock, rng, events, within)
+            return Endpoint(service, address, policy, times, wire, clock, rng, events, within)
 
         self._pool = Pool(service, source, endpoint, policy.probe_interval, clock, events)
         # Outermost first. The deadline is stamped once, so that all attempts share it; retry lies above
         # balance, so that each attempt may go elsewhere; breaker and attempt timeout lie inside each endpoint.
-        layers = stack(deadline(policy.answer_reserve, clock), retry(policy, clock, rng, events))
+        retry = Retry(service, policy, clock, rng, events)
+        layers = stack(deadline(service, policy, clock, events), retry)
         self._handler = layers(balance(service, self._pool, rng, events))
 
     async def __aenter__(self) -> Self:
@@ -79,7 +82,7 @@ class ServiceClient:
         method: str,
         message: Any,
         *,
-        timeout: float,
+        timeout: float = float("inf"),
         metadata: Mapping[str, str] = NO_INFO,
         scope: str = "",
         request_id: str = "",
@@ -89,7 +92,9 @@ class ServiceClient:
         Args:
             method: its name, such as "GetPatientRecord".
             message: the request, of the method's own type.
-            timeout: seconds until the caller must have answered its own caller.
+            timeout: seconds until the caller must have answered its own caller. Never more than what is left of the
+                call being handled (`mesh.server.detached` is for work that is no part of it) and than what the
+                policy grants.
             metadata: travels beside the message; values are printable ASCII.
             scope: opaque; calls of different scopes never share anything.
             request_id: names the request in events, logs and traces.
@@ -99,14 +104,17 @@ class ServiceClient:
             ValueError: the codec does not take the message.
             MeshError: see mesh.errors.
         """
+        called, policy = self._methods[method]
         return await self._handler(
             Call(
-                method=self._methods[method],
+                method=called,
                 message=message,
                 timeout=timeout,
                 metadata=metadata,
                 scope=scope,
                 request_id=request_id,
+                repeatable=policy.repeatable(metadata),
+                attempts=policy.attempts if self._enforced else 1,
             )
         )
 

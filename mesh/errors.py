@@ -87,9 +87,13 @@ class Refused(Rejected):
 
 
 class DeadlineExceeded(MeshError):
-    """The caller's time is over."""
+    """The caller's time is over: while an attempt was under way, or (`no_time_left`) before it could be sent."""
 
     reason = "deadline_exceeded"
+
+    def __init__(self, message: str, *, reason: str = "deadline_exceeded", maybe_done: bool = False) -> None:
+        super().__init__(message, maybe_done=maybe_done)
+        self.reason = reason
 
 
 class Lost(MeshError):

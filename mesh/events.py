@@ -23,13 +23,41 @@ class Event:
 
 
 @dataclass(slots=True, eq=False)
+class CallStarted(Event):
+    """A call begins, which may become several attempts.
+
+    Attributes:
+        granted: seconds until it must be answered.
+        reason: who said so: "caller", "handled" (what was left of the call being handled), or "policy".
+    """
+
+    method: str
+    request_id: str
+    granted: float
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class CallEnded(Event):
+    """The same call is over. `outcome` is "ok", "cancelled" or the error's reason."""
+
+    started: CallStarted
+    outcome: str
+    seconds: float
+
+
+@dataclass(slots=True, eq=False)
 class AttemptStarted(Event):
-    """One attempt leaves for an endpoint. What a listener adds to `metadata` travels with it."""
+    """One attempt leaves for an endpoint, and is waited for so many seconds.
+
+    What a listener adds to `metadata` travels with it.
+    """
 
     method: str
     request_id: str
     endpoint: str
     number: int
+    granted: float
     metadata: MutableMapping[str, str]
 
 
@@ -44,24 +72,26 @@ class AttemptEnded(Event):
 
 @dataclass(slots=True, eq=False)
 class Retried(Event):
-    """Another attempt follows after `delay` seconds."""
+    """Another attempt follows after `delay` seconds. So many retries are left for the service's other calls."""
 
     method: str
     request_id: str
     number: int
     outcome: str
     delay: float
+    budget: int
 
 
 @dataclass(slots=True, eq=False)
 class NotRetried(Event):
-    """A failed call is given up, and why."""
+    """A failed call is given up, and why: `mesh.decide.repeat.WhyNot`. So many retries are left for the others."""
 
     method: str
     request_id: str
     number: int
     outcome: str
     reason: str
+    budget: int
 
 
 @dataclass(slots=True, eq=False)

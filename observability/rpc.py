@@ -37,8 +37,8 @@ class RpcSpans:
             AttemptEnded: self._attempt_ended,
             ServerStarted: self._server_started,
             ServerEnded: self._server_ended,
-            Retried: _on_span("retried", "number", "outcome", "delay"),
-            NotRetried: _on_span("not retried", "number", "outcome", "reason"),
+            Retried: _on_span("retried", "number", "outcome", "delay", "budget"),
+            NotRetried: _on_span("not retried", "number", "outcome", "reason", "budget"),
             NobodyToAsk: _on_span("nobody to ask", "known", "reason"),
             BreakerChanged: _on_span("breaker changed", "service", "endpoint", "before", "after", "reason"),
         }

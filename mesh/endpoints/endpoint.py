@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 from mesh.call import Call, Handler, Layer, Level, Method, Reply, stack
 from mesh.clock import Clock
+from mesh.decide.attempt_time import AttemptTimes
 from mesh.decide.circuit import Circuit
 from mesh.errors import MeshError, Refused
 from mesh.events import Events, ProbeChanged
@@ -60,6 +61,7 @@ class Endpoint:
         service: str,
         address: str,
         policy: Policy,
+        times: AttemptTimes,
         wire: Wire,
         clock: Clock,
         rng: Random,
@@ -71,7 +73,7 @@ class Endpoint:
         self.breaker = Breaker(service, address, Circuit(policy.circuit, rng), clock, events)
         self._wire = wire
         # The breaker lies outside the attempt, so that it sees an attempt's time run out.
-        inner = stack(guard(self.breaker), attempt(address, policy.attempt_timeout, clock, events), *within)
+        inner = stack(guard(self.breaker), attempt(service, address, times, clock, events), *within)
         self._handler: Handler = inner(wire)
         self._probe, self._misses = "not yet probed", 0
         self._in_flight = 0

@@ -1,31 +1,47 @@
 """Bounds one attempt in time, and tells when it starts and how it ends."""
 
-from mesh.call import Call, Handler, Layer, Reply
+from mesh.call import ATTEMPTS_LEFT, Call, Handler, Layer, Reply
 from mesh.clock import Clock
-from mesh.errors import DeadlineExceeded, Lost, MeshError
-from mesh.events import AttemptEnded, AttemptStarted, Events
+from mesh.decide.attempt_time import AttemptTimes
+from mesh.errors import DeadlineExceeded, Lost, MeshError, RemoteError
+from mesh.events import AttemptEnded, AttemptStarted, Events, WouldHave
+from mesh.status import Status
 
 
-def attempt(endpoint: str, timeout: float, clock: Clock, events: Events) -> Layer:
-    """At most `timeout` seconds, and never past the call's deadline.
+def attempt(service: str, endpoint: str, times: AttemptTimes, clock: Clock, events: Events) -> Layer:
+    """Never past the call's deadline, and at most as long as the method's attempts take in bad cases.
 
     A call that may not be repeated has all the time until its deadline: giving it up earlier
     would only turn a late answer into an unknown one.
+
+    All endpoints of a service share `times`: what one of them takes too long, another need not.
     """
 
     def layer(following: Handler) -> Handler:
         async def handler(call: Call) -> Reply:
-            started = AttemptStarted(call.method.path, call.request_id, endpoint, call.attempt, dict(call.metadata))
-            begun, outcome = clock.now(), "cancelled"
+            begun, path = clock.now(), call.method.path
+            left, most = call.deadline - begun, times.granted(path, begun)
+            short = most < left and call.repeatable and times.mode == "enforce"
+            metadata = dict(call.metadata)
+            if again := call.attempts - call.attempt + call.outer:
+                metadata[ATTEMPTS_LEFT] = str(again)
+            started = AttemptStarted(path, call.request_id, endpoint, call.attempt, most if short else left, metadata)
+            outcome, tells = "cancelled", False
             events.emit(started)
             try:
-                reply = await _bounded(following, call._replace(metadata=started.metadata), timeout, clock)
-                outcome = "ok"
+                reply = await _bounded(following, call._replace(metadata=metadata), started.granted, clock, short=short)
+                outcome, tells = "ok", True
             except MeshError as error:
                 outcome = error.reason
+                tells = _took_its_time(error)
                 raise
             finally:
-                events.emit(AttemptEnded(started, outcome, clock.now() - begun))
+                now = clock.now()
+                if tells:
+                    times.took(path, now - begun, now)
+                events.emit(AttemptEnded(started, outcome, now - begun))
+                if times.mode == "shadow" and now - begun > most and call.repeatable:
+                    events.emit(_would_have(service, started, most))
             return reply
 
         return handler
@@ -33,15 +49,27 @@ def attempt(endpoint: str, timeout: float, clock: Clock, events: Events) -> Laye
     return layer
 
 
-async def _bounded(following: Handler, call: Call, timeout: float, clock: Clock) -> Reply:
-    left = call.deadline - clock.now()
-    if left <= 0:
-        raise DeadlineExceeded("no time was left to send the call")
-    short = timeout < left and call.repeatable
+async def _bounded(following: Handler, call: Call, seconds: float, clock: Clock, *, short: bool) -> Reply:
+    if seconds <= 0:
+        raise DeadlineExceeded("no time was left to send the call", reason="no_time_left")
+    if seconds == float("inf"):
+        return await following(call)
     try:
-        async with clock.timeout(timeout if short else left):
+        async with clock.timeout(seconds):
             return await following(call)
     except TimeoutError:
         if short:
             raise Lost("the attempt's time ran out", reason="attempt_timeout") from None
         raise DeadlineExceeded("the call's time ran out while it was under way", maybe_done=True) from None
+
+
+def _took_its_time(error: MeshError) -> bool:
+    """Does it say how long the method takes? What failed at once would make the others look slow."""
+    if isinstance(error, RemoteError):
+        return error.status is not Status.UNAVAILABLE
+    return error.reason in {"attempt_timeout", "deadline_exceeded"}
+
+
+def _would_have(service: str, started: AttemptStarted, most: float) -> WouldHave:
+    what = f"given the attempt up after {most * 1000:.0f} ms"
+    return WouldHave(service, "attempt", what, "attempt_timeout", started.endpoint, started.method, started.request_id)

@@ -1,79 +1,102 @@
-"""Makes a failed call again, where that is safe and there is time."""
+"""Makes a failed call again, where that is safe, there is time, and the service's budget has room."""
 
 from random import Random
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+from tenacity import AsyncRetrying, retry_if_exception
 
-from mesh.call import Call, Handler, Layer, Reply
+from mesh.call import Call, Handler, Reply
 from mesh.clock import Clock
 from mesh.decide.backoff import full_jitter
-from mesh.errors import Lost, MeshError, Rejected, RemoteError
-from mesh.events import Events, NotRetried, Retried
+from mesh.decide.budget import Budget
+from mesh.decide.repeat import Again, WhyNot, repeat
+from mesh.errors import MeshError
+from mesh.events import Events, NotRetried, Retried, WouldHave
 from mesh.policy import Policy
-from mesh.status import Status
 
 
-def may_repeat(call: Call, error: BaseException) -> bool:
-    """May a call that ended so be made again?
+class Retry:
+    """One service's retries: the policy, and the budget that all of its calls share."""
 
-    What was never sent, always; what was lost or found nobody at work, only if doing it twice is harmless.
-    """
-    if isinstance(error, Rejected):
-        return True
-    failed = isinstance(error, Lost) or (isinstance(error, RemoteError) and error.status is Status.UNAVAILABLE)
-    return failed and call.repeatable
+    def __init__(self, service: str, policy: Policy, clock: Clock, rng: Random, events: Events) -> None:
+        self._service, self._policy = service, policy
+        self.clock, self._rng, self._events = clock, rng, events
+        self._budget = Budget(policy.budget)
 
+    def __call__(self, following: Handler) -> Handler:
+        """Up to `call.attempts` attempts, jittered pauses between them, each on another endpoint if there is one."""
 
-def retry(policy: Policy, clock: Clock, rng: Random, events: Events) -> Layer:
-    """Up to `policy.attempts` attempts, jittered pauses between them, each on another endpoint if there is one."""
-
-    def layer(following: Handler) -> Handler:
         async def handler(call: Call) -> Reply:
+            self._budget.called(self.clock.now())
             try:
                 # Outside tenacity, whose bookkeeping a call that succeeds at once need not pay for.
                 return await following(call)
             except MeshError as error:
-                again = _Again(call, error, following, policy, clock, rng, events)
+                again = _Again(call, error, following, self)
             return await again.run()
 
         return handler
 
-    return layer
+    def decide(self, call: Call, error: MeshError) -> Again | None:
+        """What follows on a failed attempt; told to whoever listens."""
+        now, shadow = self.clock.now(), self._policy.retry.mode == "shadow"
+        left = self._budget.left(now)
+        pause = full_jitter(call.attempt, self._policy.retry.base, self._policy.retry.cap, self._rng)
+        attempts = self._policy.of(call.method).attempts if shadow else call.attempts
+        verdict = repeat(call, error, attempts, pause, now, float("inf") if self._unlimited else left)
+        if isinstance(verdict, Again) and not shadow:
+            return self._granted(call, error, verdict, now, left)
+        if isinstance(verdict, Again):
+            what = f"made attempt {call.attempt + 1} after {verdict.delay * 1000:.0f} ms"
+            self._would_have(call, "retry", what, error.reason)
+        why: WhyNot = "attempts_spent" if isinstance(verdict, Again) else verdict
+        self._events.emit(NotRetried(call.method.path, call.request_id, call.attempt, error.reason, why, left))
+        return None
+
+    @property
+    def _unlimited(self) -> bool:
+        return self._policy.budget.mode != "enforce"
+
+    def _granted(self, call: Call, error: MeshError, verdict: Again, now: float, left: int) -> Again:
+        if not verdict.free:
+            if not left and self._policy.budget.mode == "shadow":
+                self._would_have(call, "budget", "not made the call again", "budget_spent")
+            self._budget.spend(now)
+            left = max(0, left - 1)
+        path, outcome = call.method.path, error.reason
+        self._events.emit(Retried(path, call.request_id, call.attempt, outcome, verdict.delay, left))
+        return verdict
+
+    def _would_have(self, call: Call, policy: str, what: str, reason: str) -> None:
+        path = call.method.path
+        self._events.emit(WouldHave(self._service, policy, what, reason, "", path, call.request_id))
 
 
 class _Again:
     """The attempts after the first, paced by tenacity, which is handed the first one's failure as its own."""
 
-    def __init__(
-        self,
-        call: Call,
-        failure: MeshError,
-        following: Handler,
-        policy: Policy,
-        clock: Clock,
-        rng: Random,
-        events: Events,
-    ) -> None:
-        self._call, self._failure, self._following = call, failure, following
-        self._policy, self._clock, self._rng, self._events = policy, clock, rng, events
+    def __init__(self, call: Call, failure: MeshError, following: Handler, retry: Retry) -> None:
+        self._call, self._failure, self._following, self._retry = call, failure, following, retry
         self._maybe_done = failure.maybe_done
+        self._delay = 0.0
         self._first = True
 
     async def run(self) -> Reply:
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: may_repeat(self._call, error)),
-            wait=self._pause,
-            stop=self._stop,
-            sleep=self._clock.sleep,
-            before_sleep=self._tell_retried,
+            retry=retry_if_exception(self._decided),
+            wait=lambda _: self._delay,
+            sleep=self._retry.clock.sleep,
             reraise=True,
         )
         try:
             return await retrying(self._attempt)
         except MeshError as error:
-            self._tell_not_retried(error)
             error.maybe_done = self._maybe_done
             raise
+
+    def _decided(self, error: BaseException) -> bool:
+        again = self._retry.decide(self._call, error) if isinstance(error, MeshError) else None
+        self._delay = again.delay if again else 0.0
+        return again is not None
 
     async def _attempt(self) -> Reply:
         if self._first:
@@ -87,29 +110,3 @@ class _Again:
             self._failure = error
             self._maybe_done = self._maybe_done or error.maybe_done
             raise
-
-    def _pause(self, state: RetryCallState) -> float:
-        return full_jitter(state.attempt_number, self._policy.backoff_base, self._policy.backoff_cap, self._rng)
-
-    def _stop(self, state: RetryCallState) -> bool:
-        return self._spent() or self._late(state.upcoming_sleep)
-
-    def _spent(self) -> bool:
-        return self._call.attempt >= self._policy.attempts
-
-    def _late(self, pause: float) -> bool:
-        return self._clock.now() + pause >= self._call.deadline
-
-    def _tell_retried(self, state: RetryCallState) -> None:
-        call = self._call
-        self._events.emit(
-            Retried(call.method.path, call.request_id, call.attempt, self._failure.reason, state.upcoming_sleep)
-        )
-
-    def _tell_not_retried(self, error: MeshError) -> None:
-        call = self._call
-        if not may_repeat(call, error):
-            reason = "not_repeatable"
-        else:
-            reason = "attempts_spent" if self._spent() else "no_time_left"
-        self._events.emit(NotRetried(call.method.path, call.request_id, call.attempt, error.reason, reason))

@@ -1,7 +1,20 @@
 """What a service's calls may cost and repeat, and how its endpoints are judged."""
 
+from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
+from mesh.policy.methods import MethodPolicy
 from mesh.policy.mode import Mode
 from mesh.policy.service import Policy
 
-__all__ = ["BalancePolicy", "CircuitPolicy", "EjectionPolicy", "Mode", "Policy"]
+__all__ = [
+    "AttemptPolicy",
+    "BalancePolicy",
+    "BudgetPolicy",
+    "CircuitPolicy",
+    "DeadlinePolicy",
+    "EjectionPolicy",
+    "MethodPolicy",
+    "Mode",
+    "Policy",
+    "RetryPolicy",
+]

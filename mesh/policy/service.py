@@ -1,8 +1,14 @@
-"""What a service's calls may cost and repeat. The figures are starting points; each says its unit."""
+"""How one service is called."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mesh.call import Method
+from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
+from mesh.policy.methods import MethodPolicy, by_level
+
+NO_METHODS: Mapping[str, MethodPolicy] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,23 +16,29 @@ class Policy:
     """How a service is called.
 
     Attributes:
-        attempts: at the most, the first included.
-        backoff_base: seconds; the pause before attempt n + 1 is random between 0 and base × 2ⁿ⁻¹,
-        backoff_cap: at the most so many seconds.
-        attempt_timeout: seconds for one attempt of a call that may be repeated.
-        answer_reserve: seconds that this hop keeps of its caller's time in order to answer.
+        methods: what each may cost and repeat, by its name.
+        attempts: at the most, of a method that is not named there.
         probe_interval: seconds between health probes of an endpoint, each of which may take as long.
+        deadline: what is handed on of a caller's time.
+        retry: how a failed call is made again,
+        budget: and how often, over all calls.
+        attempt: how long one attempt is waited for.
         balance: which endpoint takes an attempt.
         ejection: which endpoint does worse than the others.
         circuit: the breaker of each endpoint.
     """
 
+    methods: Mapping[str, MethodPolicy] = field(default_factory=lambda: NO_METHODS)
     attempts: int = 3
-    backoff_base: float = 0.025
-    backoff_cap: float = 0.25
-    attempt_timeout: float = 0.6
-    answer_reserve: float = 0.05
     probe_interval: float = 1.0
+    deadline: DeadlinePolicy = field(default_factory=DeadlinePolicy)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    budget: BudgetPolicy = field(default_factory=BudgetPolicy)
+    attempt: AttemptPolicy = field(default_factory=AttemptPolicy)
     balance: BalancePolicy = field(default_factory=BalancePolicy)
     ejection: EjectionPolicy = field(default_factory=EjectionPolicy)
     circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
+
+    def of(self, method: Method) -> MethodPolicy:
+        """One method's."""
+        return self.methods.get(method.name) or by_level(method.level, self.attempts)

@@ -1,10 +1,15 @@
 """The call that the present task is handling."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from mesh.call import ATTEMPTS_LEFT
 from mesh.clock import Clock
+
+_COUNT = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +29,18 @@ class ServerCall:
     clock: Clock
     trailers: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def attempts_left(self) -> int:
+        """How often its caller would make it again, were it to fail; 0 where it did not say."""
+        told = self.headers.get(ATTEMPTS_LEFT, "0")
+        return int(told) if _COUNT.fullmatch(told) else 0
+
     def remaining(self) -> float | None:
         """Seconds left, 0 at the least; None where the caller set no deadline."""
         return None if self.deadline is None else max(0.0, self.deadline - self.clock.now())
 
 
-_current: ContextVar[ServerCall] = ContextVar("mesh.server.current")
+_current: ContextVar[ServerCall | None] = ContextVar("mesh.server.current", default=None)
 
 
 def current() -> ServerCall:
@@ -38,9 +49,30 @@ def current() -> ServerCall:
     Raises:
         LookupError: no call is being handled by this task.
     """
+    call = _current.get()
+    if call is None:
+        raise LookupError("no call is being handled here; ask within a service's method")
+    return call
+
+
+def handled() -> ServerCall | None:
+    """The call being handled, if there is one."""
     return _current.get()
 
 
 def handling(call: ServerCall) -> None:
     """From here on, the present task handles this call."""
     _current.set(call)
+
+
+@contextmanager
+def detached() -> Iterator[None]:
+    """What is begun within the block belongs to no call: it may outlive the one being handled.
+
+    Calls made there, and in tasks made there, take over neither its deadline nor its attempts.
+    """
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)

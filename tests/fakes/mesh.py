@@ -12,6 +12,7 @@ E = TypeVar("E", bound=Event)
 
 def a_call(level: Level = Level.NO_SIDE_EFFECTS, *, timeout: float = 2.0, **fields: Any) -> Call:
     method = Method("/test.Echo/Say", str, str, level)
+    fields = {"repeatable": level is not Level.UNKNOWN, "attempts": 3} | fields
     return Call(method=method, message="hello", timeout=timeout, **fields)
 
 

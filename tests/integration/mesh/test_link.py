@@ -17,10 +17,11 @@ from hyperframe.frame import (
 )
 
 from mesh.clock import SystemClock
+from mesh.decide.attempt_time import AttemptTimes
 from mesh.endpoints.endpoint import Endpoint
 from mesh.errors import Lost, MeshError, Refused, RemoteError, Unreachable
 from mesh.events import Events
-from mesh.policy import Policy
+from mesh.policy import AttemptPolicy, Policy
 from mesh.status import Status
 from mesh.transport import Transport
 from mesh.transport.channel import KEEPALIVE
@@ -326,8 +327,8 @@ async def test_a_caller_that_is_cancelled_while_it_is_woken_is_cancelled() -> No
 async def test_a_probe_that_is_refused_says_nothing_of_the_endpoints_health(to: To) -> None:
     """Its connection went away just then: taking it out for that would fail the calls of a second."""
     async with Listening() as far:
-        policy, clock = Policy(), SystemClock()
-        endpoint = Endpoint("echo", far.address, policy, to(far.address), clock, Random(1), Events())
+        policy, times, clock = Policy(), AttemptTimes(AttemptPolicy()), SystemClock()
+        endpoint = Endpoint("echo", far.address, policy, times, to(far.address), clock, Random(1), Events())
         probing = asyncio.create_task(endpoint.probe())
         peer = await far.peer()
         peer.send(http2.reset((await asked(peer))[0], REFUSED_STREAM))

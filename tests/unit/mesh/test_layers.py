@@ -6,7 +6,9 @@ from random import Random
 import pytest
 
 from mesh.call import Call, Handler, Level, Reply, stack
+from mesh.decide.attempt_time import AttemptTimes
 from mesh.decide.circuit import Circuit
+from mesh.decide.repeat import harmless
 from mesh.errors import (
     OUTCOME_UNKNOWN,
     CircuitOpen,
@@ -22,8 +24,8 @@ from mesh.layers.attempt import attempt
 from mesh.layers.balance import balance
 from mesh.layers.breaker import Breaker, guard
 from mesh.layers.deadline import deadline
-from mesh.layers.retry import may_repeat, retry
-from mesh.policy import CircuitPolicy, Policy
+from mesh.layers.retry import Retry
+from mesh.policy import AttemptPolicy, CircuitPolicy, Policy, RetryPolicy
 from mesh.status import Status
 from tests.fakes.clock import TurnedClock, settle
 from tests.fakes.mesh import FakeEndpoint, FakePool, Recorded, Scripted, a_call
@@ -66,7 +68,7 @@ class TestDeadline:
     async def test_it_keeps_a_reserve_for_this_hop_and_never_lengthens(self) -> None:
         """Whoever lengthens a deadline makes its caller wait for nothing."""
         clock, seen = TurnedClock(), Scripted()
-        handler = deadline(0.05, clock)(seen)
+        handler = deadline("echo", Policy(), clock, Recorded())(seen)
         await handler(a_call(timeout=2.0))
         await handler(a_call(timeout=2.0, deadline=clock.now() + 0.5))
         await handler(a_call(timeout=0.02))
@@ -92,19 +94,19 @@ class TestRetry:
         self, error: MeshError, *, reads: bool, writes: bool
     ) -> None:
         """A write that may have been done and is done again is a patient's double dose."""
-        assert may_repeat(a_call(Level.NO_SIDE_EFFECTS), error) is reads
-        assert may_repeat(a_call(Level.IDEMPOTENT), error) is reads
-        assert may_repeat(a_call(Level.UNKNOWN), error) is writes
-        assert may_repeat(a_call(Level.UNKNOWN, metadata={"idempotency-key": "k"}), error) is reads
+        assert harmless(a_call(Level.NO_SIDE_EFFECTS), error) is reads
+        assert harmless(a_call(Level.IDEMPOTENT), error) is reads
+        assert harmless(a_call(Level.UNKNOWN), error) is writes
+        assert harmless(a_call(Level.UNKNOWN, repeatable=True), error) is reads
 
     async def test_every_status_but_unavailable_is_an_answer_and_not_repeated(self) -> None:
         """Repeating an answer only asks for the same answer."""
-        repeated = [status for status in Status if status and may_repeat(a_call(), RemoteError(status, "as it is"))]
+        repeated = [status for status in Status if status and harmless(a_call(), RemoteError(status, "as it is"))]
         assert repeated == [Status.UNAVAILABLE]
 
-    def retried(self, inner: Handler, attempts: int = 3) -> tuple[Handler, TurnedClock, Recorded]:
+    def retried(self, inner: Handler) -> tuple[Handler, TurnedClock, Recorded]:
         clock, events = TurnedClock(), Recorded()
-        return retry(Policy(attempts=attempts), clock, Random(1), events)(inner), clock, events
+        return Retry("echo", Policy(), clock, Random(1), events)(inner), clock, events
 
     async def test_a_call_that_succeeds_at_once_tells_nothing(self) -> None:
         """The usual case costs nothing."""
@@ -149,9 +151,9 @@ class TestRetry:
     async def test_it_does_not_pause_past_the_deadline(self) -> None:
         """A caller that gets its answer after its deadline gets none."""
         clock, events = TurnedClock(), Recorded()
-        policy = Policy(backoff_base=10.0, backoff_cap=10.0)
+        policy = Policy(retry=RetryPolicy(base=10.0, cap=10.0))
         inner = Scripted(Lost("1"))
-        handler = retry(policy, clock, Random(1), events)(inner)
+        handler = Retry("echo", policy, clock, Random(1), events)(inner)
         with pytest.raises(Lost):
             await finished(clock, handler, a_call(deadline=clock.now() + 0.01))
         assert len(inner.calls) == 1
@@ -181,7 +183,7 @@ class TestRetry:
 class TestAttempt:
     def bounded(self, inner: Handler) -> tuple[Handler, TurnedClock, Recorded]:
         clock, events = TurnedClock(), Recorded()
-        return attempt("a:1", 0.6, clock, events)(inner), clock, events
+        return attempt("echo", "a:1", AttemptTimes(AttemptPolicy()), clock, events)(inner), clock, events
 
     async def test_a_read_that_stays_out_is_lost_when_its_time_is_over(self) -> None:
         """There is time left for another endpoint."""
@@ -221,7 +223,7 @@ class TestAttempt:
         handler, clock, events = self.bounded(inner)
         events.subscribe(lambda event: event.metadata.update(trace="1") if isinstance(event, AttemptStarted) else None)
         await handler(a_call(deadline=clock.now() + 1, metadata={"who": "me"}))
-        assert inner.calls[0].metadata == {"who": "me", "trace": "1"}
+        assert inner.calls[0].metadata == {"who": "me", "trace": "1", "mesh-attempts-left": "2"}
 
     async def test_a_cancelled_attempt_is_told_as_cancelled(self) -> None:
         """It is neither a success nor a failure."""

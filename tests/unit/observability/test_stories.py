@@ -27,7 +27,7 @@ def every_event() -> list[type[Event]]:
 
 
 def attempt(request_id: str, outcome: str = "ok", secret: str = "") -> Iterator[Event]:
-    started = AttemptStarted(METHOD, request_id, "a:1", 1, {"idempotency-key": secret})
+    started = AttemptStarted(METHOD, request_id, "a:1", 1, 0.6, {"idempotency-key": secret})
     yield started
     yield AttemptEnded(started, outcome, 0.5)
 
@@ -110,7 +110,9 @@ def test_what_went_wrong_is_not_pushed_out_by_what_went_well(monkeypatch: pytest
 def test_a_request_that_goes_wrong_late_is_kept_with_its_beginning() -> None:
     """The first attempt is the better half of the story."""
     kept = Kept()
-    kept.tell(Chosen(METHOD, "r-1", "a:1", 2, 2), *attempt("r-1", "lost"), NotRetried(METHOD, "r-1", 1, "lost", "late"))
+    kept.tell(
+        Chosen(METHOD, "r-1", "a:1", 2, 2), *attempt("r-1", "lost"), NotRetried(METHOD, "r-1", 1, "lost", "late", 9)
+    )
     told = kept.stories.told("r-1")
     assert told is not None
     assert [event["event"] for event in told["events"]] == ["Chosen", "AttemptStarted", "AttemptEnded", "NotRetried"]

@@ -333,19 +333,19 @@ async def test_retries_are_events_of_the_request_that_caused_them(
     listener = RpcSpans(observed.tracing)
 
     async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
-        first = AttemptStarted("/s/m", "r", "[::1]:70", 1, {})
+        first = AttemptStarted("/s/m", "r", "[::1]:70", 1, 0.6, {})
         listener(first)
         listener(AttemptEnded(first, "lost", 0.1))
-        listener(Retried("/s/m", "r", 1, "lost", 0.02))
-        second = AttemptStarted("/s/m", "r", "[::1]:71", 2, {})
+        listener(Retried("/s/m", "r", 1, "lost", 0.02, 99))
+        second = AttemptStarted("/s/m", "r", "[::1]:71", 2, 0.6, {})
         listener(second)
         listener(AttemptEnded(second, "cancelled", 0.1))
-        listener(NotRetried("/s/m", "r", 2, "lost", "attempts_spent"))
+        listener(NotRetried("/s/m", "r", 2, "lost", "attempts_spent", 99))
 
     await asked(Traced(app, observed.tracing))
     first, second, request = collector.wait_for(lambda seen: len(seen) == 3)
     assert [name for name, _ in request.events] == ["retried", "not retried"]
-    assert request.events[1][1] == {"number": 2, "outcome": "lost", "reason": "attempts_spent"}
+    assert request.events[1][1] == {"number": 2, "outcome": "lost", "reason": "attempts_spent", "budget": 99}
     assert (first.attributes["server.address"], first.attributes["server.port"]) == ("::1", 70)
     assert (first.attributes["error.type"], second.attributes["error.type"]) == ("lost", "cancelled")
     assert second.attributes["previous-rpc-attempts"] == 1
@@ -354,7 +354,7 @@ async def test_retries_are_events_of_the_request_that_caused_them(
 async def test_probes_and_leases_make_no_spans(observed: Observability, collector: Collector) -> None:
     """They come each second and would bury what people ask about."""
     listener = RpcSpans(observed.tracing)
-    started = AttemptStarted("/grpc.health.v1.Health/Check", "", "127.0.0.1:1", 1, {})
+    started = AttemptStarted("/grpc.health.v1.Health/Check", "", "127.0.0.1:1", 1, 1.0, {})
     listener(started)
     listener(AttemptEnded(started, "ok", 0.1))
     assert started.metadata == {}
