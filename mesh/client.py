@@ -11,7 +11,7 @@ from grpclib.encoding.proto import ProtoCodec
 from mesh.call import Call, Method, Reply, stack
 from mesh.clock import Clock, SystemClock
 from mesh.decide.attempt_time import AttemptTimes
-from mesh.endpoints import Endpoint, EndpointState, Pool, Source, Wire
+from mesh.endpoints import Endpoint, EndpointState, Outliers, Pool, Source, Wire
 from mesh.errors import NO_INFO
 from mesh.events import Events
 from mesh.faults.fault import Faults
@@ -61,12 +61,13 @@ class ServiceClient:
             within = () if faults is None else (inject(faults, address, clock, events),)
             return Endpoint(service, address, policy, times, wire, clock, rng, events, within)
 
-        self._pool = Pool(service, source, endpoint, policy.probe_interval, clock, events)
+        outliers = Outliers(service, policy.ejection, clock, events)
+        self._pool = Pool(service, source, endpoint, policy.probe_interval, outliers, clock, events)
         # Outermost first. The deadline is stamped once, so that all attempts share it; retry lies above
         # balance, so that each attempt may go elsewhere; breaker and attempt timeout lie inside each endpoint.
         retry = Retry(service, policy, clock, rng, events)
         layers = stack(deadline(service, policy, clock, events), retry)
-        self._handler = layers(balance(service, self._pool, rng, events))
+        self._handler = layers(balance(service, self._pool, policy.balance, clock, rng, events))
 
     async def __aenter__(self) -> Self:
         await self._pool.__aenter__()

@@ -96,11 +96,18 @@ class NotRetried(Event):
 
 @dataclass(slots=True, eq=False)
 class Chosen(Event):
-    """The balancer took an endpoint out of so many that were available."""
+    """The balancer took an endpoint out of so many that were available.
+
+    Attributes:
+        reason: of mesh.decide.choice.Choice.
+        weighed: addresses and their scores, of those that were compared: seconds × (calls under way + 1).
+    """
 
     method: str
     request_id: str
     endpoint: str
+    reason: str
+    weighed: tuple[tuple[str, float], ...]
     available: int
     known: int
 
@@ -129,6 +136,20 @@ class FaultInjected(Event):
 @dataclass(slots=True, eq=False)
 class BreakerChanged(Event):
     """An endpoint's breaker went from one state to another."""
+
+    service: str
+    endpoint: str
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class EjectionChanged(Event):
+    """An endpoint does worse than the others, or as well again: "in rotation", "lowered", "ejected".
+
+    `after` is "withheld" where it should be ejected and too few others would be left.
+    """
 
     service: str
     endpoint: str

@@ -6,6 +6,7 @@ from typing import Any
 
 from mesh.events import (
     BreakerChanged,
+    EjectionChanged,
     EndpointsChanged,
     Event,
     NotRetried,
@@ -39,6 +40,10 @@ def _breaker(event: BreakerChanged) -> None:
     )
 
 
+def _ejection(event: EjectionChanged) -> None:
+    log.warning("%s: %s %s → %s (%s)", event.service, event.endpoint, event.before, event.after, event.reason)
+
+
 def _probe(event: ProbeChanged) -> None:
     log.info("%s: %s is %s (was %s)", event.service, event.endpoint, event.after, event.before)
 
@@ -68,6 +73,7 @@ def _not_retried(event: NotRetried) -> None:
 _TOLD: dict[type[Event], Callable[[Any], None]] = {
     ServerEnded: _handled,
     BreakerChanged: _breaker,
+    EjectionChanged: _ejection,
     ProbeChanged: _probe,
     EndpointsChanged: _endpoints,
     RegistryChanged: _registry,

@@ -35,13 +35,20 @@ class Ready(Answer):
 
 
 class EndpointHealth(Answer):
-    """An endpoint as this gateway sees it; another gateway may see it otherwise."""
+    """An endpoint as this gateway sees it; another gateway may see it otherwise.
+
+    `ejection` compares it with the others; `weight` is the share that it takes of the calls that would be its own;
+    `latency_ms` is the highest of late, fading.
+    """
 
     address: str
     available: bool
     probe: Literal["serving", "not_serving", "unreachable", "not yet probed"]
     breaker: Literal["closed", "open", "half-open"]
     breaker_reason: str
+    ejection: Literal["in rotation", "lowered", "ejected"]
+    ejection_reason: str
+    weight: float
     in_flight: int
     latency_ms: float | None
 
@@ -73,7 +80,10 @@ class Health(Answer):
                                     "available": True,
                                     "probe": "serving",
                                     "breaker": "closed",
-                                    "breaker_reason": "",
+                                    "breaker_reason": "new",
+                                    "ejection": "in rotation",
+                                    "ejection_reason": "new",
+                                    "weight": 1.0,
                                     "in_flight": 0,
                                     "latency_ms": 2.4,
                                 }

@@ -6,11 +6,11 @@ closed ──too many failures──▶ open ──its time is over, or a probe 
    └───────────────────────────────────────────── the trial succeeds ────────────┘
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
 
+from mesh.decide.window import Window
 from mesh.policy import CircuitPolicy
 
 
@@ -49,7 +49,10 @@ class Circuit:
     _openings: int = 0
     _in_a_row: int = 0
     _trial_since: float | None = None
-    _recent: deque[tuple[float, bool]] = field(default_factory=deque)
+    _recent: Window = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._recent = Window(self.policy.window)
 
     def permits(self, now: float) -> bool:
         """Would a call be let through now?"""
@@ -93,25 +96,20 @@ class Circuit:
             self._become("closed", "the trial succeeded")
             return
         self._in_a_row = 0
-        self._remember(now, failed=False)
+        self._recent.add(now, failed=False)
 
     def _failed(self, permit: Permit, now: float) -> None:
         if permit.trial:
             self._open(now, "the trial failed")
             return
         self._in_a_row += 1
-        self._remember(now, failed=True)
+        self._recent.add(now, failed=True)
         if self._in_a_row >= self.policy.in_a_row:
             self._open(now, f"{self._in_a_row} failures in a row")
             return
-        failures, calls = sum(failed for _, failed in self._recent), len(self._recent)
+        failures, calls = self._recent.failures, self._recent.calls
         if calls >= self.policy.minimum and failures >= self.policy.share * calls:
             self._open(now, f"{failures} of the last {calls} calls failed")
-
-    def _remember(self, now: float, *, failed: bool) -> None:
-        self._recent.append((now, failed))
-        while self._recent[0][0] < now - self.policy.window:
-            self._recent.popleft()
 
     def _open(self, now: float, reason: str) -> None:
         wait = min(self.policy.open_cap, self.policy.open_for * 2.0 ** min(self._openings, 30))

@@ -2,7 +2,8 @@
 
 from mesh.endpoints.dns import Dns
 from mesh.endpoints.endpoint import Endpoint, EndpointState, Wire
+from mesh.endpoints.outliers import Outliers
 from mesh.endpoints.pool import Pool
 from mesh.endpoints.sources import Leases, Source, Static
 
-__all__ = ["Dns", "Endpoint", "EndpointState", "Leases", "Pool", "Source", "Static", "Wire"]
+__all__ = ["Dns", "Endpoint", "EndpointState", "Leases", "Outliers", "Pool", "Source", "Static", "Wire"]

@@ -1,5 +1,6 @@
 """One endpoint: its connection, its breaker, and what is known of its health and speed."""
 
+from collections.abc import Awaitable
 from random import Random
 from typing import NamedTuple, Protocol
 
@@ -7,10 +8,13 @@ from mesh.call import Call, Handler, Layer, Level, Method, Reply, stack
 from mesh.clock import Clock
 from mesh.decide.attempt_time import AttemptTimes
 from mesh.decide.circuit import Circuit
+from mesh.decide.ejection import Judged, Standing
+from mesh.decide.load import Load
 from mesh.errors import MeshError, Refused
 from mesh.events import Events, ProbeChanged
 from mesh.layers.attempt import attempt
 from mesh.layers.breaker import Breaker, guard
+from mesh.layers.measure import measure
 from mesh.policy import Policy
 from mesh.wire.grpc.health import v1 as health
 
@@ -18,7 +22,6 @@ CHECK = Method(
     "/grpc.health.v1.Health/Check", health.HealthCheckRequest, health.HealthCheckResponse, Level.NO_SIDE_EFFECTS
 )
 SERVING = health.HealthCheckResponseServingStatus.SERVING
-SMOOTHING = 0.1  # weight of the newest latency in the mean that is shown
 
 
 class Wire(Protocol):
@@ -39,9 +42,12 @@ class EndpointState(NamedTuple):
     """What this process knows of an endpoint at one moment.
 
     Attributes:
+        available: could it be asked now, and is it not ejected?
         probe: "not yet probed", "serving", "not_serving" or "unreachable".
         breaker: "closed", "open" or "half-open", and why.
-        latency_ms: a moving mean over the calls that were answered; None before the first.
+        ejection: "in rotation", "lowered" or "ejected", and why.
+        weight: the share that it takes of the calls that would be its own, 0 to 1.
+        latency_ms: what the balancer reckons with: the highest of late, fading; None while nothing is known.
     """
 
     address: str
@@ -49,12 +55,20 @@ class EndpointState(NamedTuple):
     probe: str
     breaker: str
     breaker_reason: str
+    ejection: str
+    ejection_reason: str
+    weight: float
     in_flight: int
     latency_ms: float | None
 
 
 class Endpoint:
-    """A handler for one address, outermost first: breaker, attempt, what is `within`, the wire."""
+    """A handler for one address, outermost first: measure, breaker, attempt, what is `within`, the wire.
+
+    Attributes:
+        load: what a balancer must see.
+        standing: what ejection makes of it beside the others.
+    """
 
     def __init__(
         self,
@@ -70,35 +84,38 @@ class Endpoint:
     ) -> None:
         self._service, self.address = service, address
         self._clock, self._events, self._policy = clock, events, policy
-        self.breaker = Breaker(service, address, Circuit(policy.circuit, rng), clock, events)
+        self.load = Load(policy.balance, policy.ejection.window, clock.now())
+        self.standing = Standing()
+        self.breaker = Breaker(service, address, Circuit(policy.circuit, rng), clock, events, self.returned)
         self._wire = wire
         # The breaker lies outside the attempt, so that it sees an attempt's time run out.
-        inner = stack(guard(self.breaker), attempt(service, address, times, clock, events), *within)
+        inner = stack(
+            measure(self.load, policy.balance.failure, clock),
+            guard(self.breaker),
+            attempt(service, address, times, clock, events),
+            *within,
+        )
         self._handler: Handler = inner(wire)
         self._probe, self._misses = "not yet probed", 0
-        self._in_flight = 0
-        self._latency: float | None = None
+        self.well = True  # whoever is not yet probed is given the benefit of the doubt
 
-    @property
-    def available(self) -> bool:
+    def usable(self, now: float) -> bool:
         """False while probes find nobody at work here or the breaker is open."""
-        return self.well and self.breaker.permits
+        return self.well and self.breaker.permits(now)
 
-    @property
-    def well(self) -> bool:
-        """What the probes say; an endpoint not yet probed is given the benefit of the doubt."""
-        return self._probe in {"serving", "not yet probed"}
+    def __call__(self, call: Call) -> Awaitable[Reply]:
+        return self._handler(call)
 
-    async def __call__(self, call: Call) -> Reply:
-        self._in_flight += 1
-        begun = self._clock.now()
-        try:
-            reply = await self._handler(call)
-        finally:
-            self._in_flight -= 1
-        took = self._clock.now() - begun
-        self._latency = took if self._latency is None else self._latency + SMOOTHING * (took - self._latency)
-        return reply
+    def returned(self) -> None:
+        """It was away, and is in rotation again."""
+        self.load.anew(self._clock.now())
+
+    def judged(self, now: float) -> Judged:
+        """What ejection must see."""
+        recent = self.load.recent
+        recent.forget(now)
+        usable = self.usable(now)
+        return Judged(self.address, self.standing, recent.calls, recent.failures, recent.took, usable)
 
     async def probe(self) -> None:
         """Asks for the endpoint's health, for at most one probe interval.
@@ -124,10 +141,19 @@ class Endpoint:
             self._found("serving" if reply.message.status == SERVING else "not_serving")
 
     def state(self) -> EndpointState:
-        latency = None if self._latency is None else round(self._latency * 1000, 3)
-        breaker = self.breaker
+        now, load, breaker = self._clock.now(), self.load, self.breaker
+        cost = load.cost(now)
         return EndpointState(
-            self.address, self.available, self._probe, breaker.state, breaker.reason, self._in_flight, latency
+            address=self.address,
+            available=self.usable(now) and not load.ejected,
+            probe=self._probe,
+            breaker=breaker.state,
+            breaker_reason=breaker.reason,
+            ejection="ejected" if load.ejected else "lowered" if load.share < 1.0 else "in rotation",
+            ejection_reason=self.standing.reason,
+            weight=0.0 if load.ejected else round(load.weight(now), 3),
+            in_flight=load.in_flight,
+            latency_ms=round(cost * 1000, 3) if cost else None,
         )
 
     def close(self) -> None:
@@ -140,7 +166,10 @@ class Endpoint:
 
     def _found(self, probe: str) -> None:
         before, self._probe = self._probe, probe
+        was_well, self.well = self.well, probe == "serving"
         if probe != before:
             self._events.emit(ProbeChanged(self._service, self.address, before, probe))
-        if probe == "serving":
+        if self.well and not was_well:
+            self.returned()
+        if self.well:
             self.breaker.probed_well()

@@ -7,6 +7,7 @@ from typing import Self
 
 from mesh.clock import Clock
 from mesh.endpoints.endpoint import Endpoint
+from mesh.endpoints.outliers import Outliers
 from mesh.endpoints.sources import Source
 from mesh.events import EndpointsChanged, Events
 
@@ -21,6 +22,7 @@ class Pool:
     Args:
         make: makes an endpoint from its address.
         interval: seconds between probes of an endpoint.
+        outliers: takes away who does worse than the others.
     """
 
     def __init__(
@@ -29,12 +31,15 @@ class Pool:
         source: Source,
         make: Callable[[str], Endpoint],
         interval: float,
+        outliers: Outliers,
         clock: Clock,
         events: Events,
     ) -> None:
         self._service, self._source, self._make = service, source, make
         self._interval, self._clock, self._events = interval, clock, events
+        self._outliers = outliers
         self._endpoints: dict[str, Endpoint] = {}
+        self._known: Sequence[Endpoint] = ()
         self._named: frozenset[str] = frozenset()
         self._probing: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup
@@ -42,15 +47,16 @@ class Pool:
     async def __aenter__(self) -> Self:
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
-        self._following = self._tasks.create_task(
-            self._source.follow(self._service, self._tell, self._clock, self._events)
+        self._kept = (
+            self._tasks.create_task(self._source.follow(self._service, self._tell, self._clock, self._events)),
+            self._tasks.create_task(self._outliers.keep_looking(self.known)),
         )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in (self._following, *self._probing.values()):
+        for task in (*self._kept, *self._probing.values()):
             task.cancel()
         try:
             await self._tasks.__aexit__(kind, error, trace)
@@ -60,7 +66,7 @@ class Pool:
 
     def known(self) -> Sequence[Endpoint]:
         """Every endpoint, available or not."""
-        return list(self._endpoints.values())
+        return self._known
 
     def retry_after(self) -> float:
         """Seconds until one of them may be available again: an open breaker's time, else the next probe's."""
@@ -76,6 +82,7 @@ class Pool:
         for address in sorted(added):
             self._endpoints[address] = self._make(address)
             self._probe_again(address)
+        self._known = tuple(self._endpoints.values())
         for address in removed:
             self._probe_again(address)
         if added:
@@ -97,6 +104,7 @@ class Pool:
 
     def _drop(self, address: str, reason: str) -> None:
         endpoint, probing = self._endpoints.pop(address), self._probing.pop(address)
+        self._known = tuple(self._endpoints.values())
         if probing is not asyncio.current_task():
             probing.cancel()
         endpoint.close_when_idle()  # it may still be at work for us

@@ -1,1 +1,1 @@
-"""The layers of a call, outermost first: deadline, retry, balance, and inside each endpoint breaker, attempt."""
+"""The layers of a call, outermost first: deadline, retry, balance; inside each endpoint measure, breaker, attempt."""

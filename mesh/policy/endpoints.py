@@ -20,7 +20,7 @@ class BalancePolicy:
     """
 
     mode: Mode = "enforce"
-    decay: float = 3.0
+    decay: float = 10.0
     failure: float = 5.0
     slow_start: float = 5.0
     first_share: float = 0.1
@@ -33,7 +33,7 @@ class EjectionPolicy:
 
     Attributes:
         interval: seconds between two looks at all endpoints. At each one that is an outlier gets half of
-            what it got before, and is ejected once that is less than an eighth.
+            what it got before, and is ejected once that would be less than a quarter.
         window: seconds that are looked back,
         minimum: and calls that an endpoint must have had in them to be compared.
         share: it fails so much more of its calls than the others' median,
@@ -46,7 +46,7 @@ class EjectionPolicy:
 
     mode: Mode = "enforce"
     interval: float = 0.5
-    window: float = 3.0
+    window: float = 1.5
     minimum: int = 10
     share: float = 0.25
     slower: float = 4.0

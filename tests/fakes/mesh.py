@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from mesh.call import Call, Level, Method, Reply
+from mesh.decide.load import Load
 from mesh.errors import MeshError
 from mesh.events import Event, Events
+from mesh.policy import BalancePolicy
 
 E = TypeVar("E", bound=Event)
 
@@ -37,6 +39,10 @@ class FakeEndpoint(Scripted):
     def __init__(self, address: str, *script: MeshError | None, available: bool = True) -> None:
         super().__init__(*script)
         self.address, self.available = address, available
+        self.load = Load(BalancePolicy(), 1.5, 0.0)
+
+    def usable(self, now: float) -> bool:
+        return self.available
 
 
 class FakePool:

@@ -18,8 +18,26 @@ STAMP: dict[str, Any] = {
     "updated_at": "2026-03-17T08:42:10.250113Z",
     "updated_by": "local",
 }
-SERVING = EndpointState("127.0.0.1:50051", True, "serving", "closed", "new", 0, 2.5)
-DOWN = EndpointState("127.0.0.1:50052", False, "unreachable", "open", "5 failures in a row", 0, None)
+SERVING = EndpointState(
+    address="127.0.0.1:50051",
+    available=True,
+    probe="serving",
+    breaker="closed",
+    breaker_reason="new",
+    ejection="in rotation",
+    ejection_reason="new",
+    weight=1.0,
+    in_flight=0,
+    latency_ms=2.5,
+)
+DOWN = SERVING._replace(
+    address="127.0.0.1:50052",
+    available=False,
+    probe="unreachable",
+    breaker="open",
+    breaker_reason="5 failures in a row",
+    latency_ms=None,
+)
 
 METHODS = methods_of(pb.PatientRecordsServiceBase, LEVELS) | methods_of(pb.PrescriptionManagementServiceBase, LEVELS)
 

@@ -90,11 +90,11 @@ async def test_a_client_reads_each_attempt_and_why_there_was_no_further_one() ->
     failing(
         gateway,
         Lost("broke", reason="link_broke"),
-        Chosen(METHOD, "r-1", "127.0.0.1:50051", 2, 2),
+        Chosen(METHOD, "r-1", "127.0.0.1:50051", "cheaper", (), 2, 2),
         Retried(METHOD, "r-1", 1, "attempt_timeout", 0.01, 9),
         NobodyToAsk(METHOD, "r-1", 2, "none_available"),
         Retried(METHOD, "r-1", 2, "no_endpoint", 0.01, 8),
-        Chosen(METHOD, "r-1", "127.0.0.1:50052", 1, 2),
+        Chosen(METHOD, "r-1", "127.0.0.1:50052", "only_one", (), 1, 2),
         NotRetried(METHOD, "r-1", 3, "link_broke", "attempts_spent", 8),
     )
     answer = await gateway.request("GET", "/records/7", headers={"Request-Id": "r-1"})

@@ -1,6 +1,5 @@
-"""Backoff, choice, and how much may come at once."""
+"""Backoff, and how much may come at once."""
 
-from dataclasses import dataclass
 from random import Random
 
 from hypothesis import given
@@ -8,7 +7,6 @@ from hypothesis import strategies as st
 
 from mesh.decide.backoff import full_jitter
 from mesh.decide.bucket import Bucket
-from mesh.decide.choice import choose
 
 
 @given(st.integers(1, 2000), st.integers())
@@ -16,20 +14,6 @@ def test_a_pause_is_never_negative_and_never_above_its_bound(attempt: int, seed:
     """A pause outside its bound would either hammer an ailing service or waste the deadline."""
     pause = full_jitter(attempt, base=0.025, cap=0.25, rng=Random(seed))
     assert 0.0 <= pause <= min(0.25, 0.025 * 2.0 ** min(attempt - 1, 20))
-
-
-@dataclass
-class Place:
-    address: str
-
-
-@given(st.sets(st.text(max_size=3), min_size=1), st.sets(st.text(max_size=3)), st.integers())
-def test_an_address_to_be_avoided_is_taken_only_where_there_is_no_other(
-    addresses: set[str], avoid: set[str], seed: int
-) -> None:
-    """A retry belongs on another endpoint, but one endpoint is better than none."""
-    chosen = choose([Place(address) for address in sorted(addresses)], avoid, Random(seed))
-    assert chosen.address in (addresses - avoid or addresses)
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3))), st.integers(1, 9), st.integers(1, 50))

@@ -16,6 +16,7 @@ from mesh.errors import (
     Lost,
     MeshError,
     NoEndpoint,
+    Refused,
     RemoteError,
     Unreachable,
 )
@@ -25,7 +26,7 @@ from mesh.layers.balance import balance
 from mesh.layers.breaker import Breaker, guard
 from mesh.layers.deadline import deadline
 from mesh.layers.retry import Retry
-from mesh.policy import AttemptPolicy, CircuitPolicy, Policy, RetryPolicy
+from mesh.policy import AttemptPolicy, BalancePolicy, CircuitPolicy, Mode, Policy, RetryPolicy
 from mesh.status import Status
 from tests.fakes.clock import TurnedClock, settle
 from tests.fakes.mesh import FakeEndpoint, FakePool, Recorded, Scripted, a_call
@@ -236,12 +237,16 @@ class TestAttempt:
         assert [event.outcome for event in events.of(AttemptEnded)] == ["cancelled"]
 
 
+def balanced(pool: FakePool, events: Recorded, mode: Mode = "enforce", clock: TurnedClock | None = None) -> Handler:
+    return balance("echo", pool, BalancePolicy(mode=mode), clock or TurnedClock(), Random(1), events)
+
+
 class TestBalance:
     async def test_only_available_endpoints_are_asked_and_others_than_before_if_possible(self) -> None:
         """An endpoint with an open breaker is skipped, not waited for."""
         ill, one, two = FakeEndpoint("a:1", available=False), FakeEndpoint("b:2"), FakeEndpoint("c:3")
         events = Recorded()
-        handler = balance("echo", FakePool(ill, one, two), Random(1), events)
+        handler = balanced(FakePool(ill, one, two), events)
         for _ in range(50):
             await handler(a_call(avoid=frozenset({"b:2"})))
         assert (len(ill.calls), len(one.calls), len(two.calls)) == (0, 0, 50)
@@ -250,7 +255,7 @@ class TestBalance:
     async def test_both_of_two_endpoints_are_used(self) -> None:
         """A second replica that gets nothing is no replica."""
         one, two = FakeEndpoint("b:2"), FakeEndpoint("c:3")
-        handler = balance("echo", FakePool(one, two), Random(1), Recorded())
+        handler = balanced(FakePool(one, two), Recorded())
         for _ in range(100):
             await handler(a_call())
         assert min(len(one.calls), len(two.calls)) > 25
@@ -263,7 +268,7 @@ class TestBalance:
     ) -> None:
         """`Retry-After` comes from here."""
         events = Recorded()
-        handler = balance("echo", FakePool(*endpoints, retry_after=3.0), Random(1), events)
+        handler = balanced(FakePool(*endpoints, retry_after=3.0), events)
         with pytest.raises(NoEndpoint) as caught:
             await handler(a_call())
         assert caught.value.retry_after == 3.0
@@ -271,7 +276,7 @@ class TestBalance:
 
     async def test_an_error_says_which_endpoint_it_came_from(self) -> None:
         """The retry layer avoids it by that."""
-        handler = balance("echo", FakePool(FakeEndpoint("a:1", Lost("broke"))), Random(1), Recorded())
+        handler = balanced(FakePool(FakeEndpoint("a:1", Lost("broke"))), Recorded())
         with pytest.raises(Lost) as caught:
             await handler(a_call())
         assert caught.value.endpoint == "a:1"
@@ -330,7 +335,9 @@ class TestBreaker:
             (Lost("broke"), True),
             (Unreachable("closed port"), True),
             (UNAVAILABLE, True),
-            (RemoteError(Status.DEADLINE_EXCEEDED, "late"), True),
+            (RemoteError(Status.DEADLINE_EXCEEDED, "the caller was in a hurry"), False),
+            (RemoteError(Status.UNAVAILABLE, "too much to do", pushback=0.1), False),
+            (Refused("it goes away"), False),
             (NOT_FOUND, False),
             (RemoteError(Status.INTERNAL, "bug"), False),
             (DeadlineExceeded("the caller was in a hurry", maybe_done=True), False),
@@ -353,7 +360,7 @@ class TestBreaker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert breaker.state == "closed"
-        assert list(breaker._circuit._recent) == []
+        assert breaker._circuit._recent.calls == 0
 
 
 async def test_calls_are_never_changed_in_place() -> None:

@@ -111,7 +111,9 @@ def test_a_request_that_goes_wrong_late_is_kept_with_its_beginning() -> None:
     """The first attempt is the better half of the story."""
     kept = Kept()
     kept.tell(
-        Chosen(METHOD, "r-1", "a:1", 2, 2), *attempt("r-1", "lost"), NotRetried(METHOD, "r-1", 1, "lost", "late", 9)
+        Chosen(METHOD, "r-1", "a:1", "cheaper", (("a:1", 0.1), ("b:2", 0.2)), 2, 2),
+        *attempt("r-1", "lost"),
+        NotRetried(METHOD, "r-1", 1, "lost", "late", 9),
     )
     told = kept.stories.told("r-1")
     assert told is not None
