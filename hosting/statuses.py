@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from hosting.tags import about
 from mesh.errors import OUTCOME_UNKNOWN, Violation
 from mesh.server import StatusError
 from mesh.status import Status
@@ -103,4 +104,6 @@ class Statuses:
             telling = TABLE.get(type(error))
             if telling is None:
                 raise
+            # Whoever is refused for what is stored had read something else.
+            about(getattr(error, "patient_id", 0), **{self._noun: getattr(error, "key", 0)})
             raise telling(self._noun, error) from None

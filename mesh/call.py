@@ -10,11 +10,15 @@ from functools import reduce
 from typing import Any, NamedTuple, Protocol
 
 from mesh.errors import NO_INFO
+from mesh.served import Served
 
 IDEMPOTENCY_KEY = "idempotency-key"
 """Metadata by which a service knows a repeated call for the one it has already done."""
 ATTEMPTS_LEFT = "mesh-attempts-left"
 """Metadata: how often the caller would make the call again, were it to fail."""
+CACHE_TAGS = "cache-tags"
+"""Trailing metadata of reads and writes: what they are about, names with spaces between: "patient/7 record/12".
+A write makes old whatever was read under one of its tags; a read without any is not kept."""
 PUSHBACK = "grpc-retry-pushback-ms"
 """Trailing metadata: when a call may be made again. Source: gRFC A6 (github.com/grpc/proposal)."""
 
@@ -63,6 +67,7 @@ class Call(NamedTuple):
         outer: how often the call that is being handled would still be made again as a whole, by its own caller.
         attempt: 1 for the first, counted by the retry layer.
         avoid: addresses that this call has already tried.
+        cached: may it be answered by what is kept from another call?
     """
 
     method: Method
@@ -77,14 +82,23 @@ class Call(NamedTuple):
     outer: int = 0
     attempt: int = 1
     avoid: frozenset[str] = frozenset()
+    cached: bool = True
 
 
 class Reply(NamedTuple):
-    """An answer: the message, the trailing metadata, and the address that gave it."""
+    """An answer, immutable: others who asked for the same may have been given the same one.
+
+    Attributes:
+        message: nobody changes it.
+        headers: the trailing metadata.
+        endpoint: the address that gave it.
+        served: of a read whose answers are kept, how it was come by.
+    """
 
     message: Any
     headers: Mapping[str, str] = NO_INFO
     endpoint: str = ""
+    served: Served | None = None
 
 
 Handler = Callable[[Call], Awaitable[Reply]]

@@ -6,9 +6,12 @@ Two questions decide what may be repeated: was the request sent, and was it answ
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mesh.status import Status
+
+if TYPE_CHECKING:
+    from mesh.served import Served
 
 NO_INFO: Mapping[str, str] = MappingProxyType({})
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
@@ -32,6 +35,7 @@ class MeshError(Exception):
         maybe_done: true once any attempt of the call was lost, timed out here or there, or was answered with
             OUTCOME_UNKNOWN or with what cannot be read: the far side may have acted.
         endpoint: the address that the last attempt went to, "" where there was none.
+        served: of a read whose answers are kept, how the error was come by.
     """
 
     reason = "mesh_error"
@@ -40,6 +44,7 @@ class MeshError(Exception):
         super().__init__(message)
         self.maybe_done = maybe_done
         self.endpoint = ""
+        self.served: Served | None = None
 
 
 class Rejected(MeshError):
@@ -122,6 +127,7 @@ class RemoteError(MeshError):
         code: google.rpc.ErrorInfo.reason, or "" where none was given; or one of REPLY_….
         info: google.rpc.ErrorInfo.metadata.
         violations: the fields it did not accept.
+        headers: the trailing metadata.
         pushback: seconds after which the far side lets the call be made again, less than 0 for never; None where
             it did not say.
     """
@@ -134,6 +140,7 @@ class RemoteError(MeshError):
         code: str = "",
         info: Mapping[str, str] = NO_INFO,
         violations: tuple[Violation, ...] = (),
+        headers: Mapping[str, str] = NO_INFO,
         pushback: float | None = None,
     ) -> None:
         super().__init__(message, maybe_done=code in _MAYBE_DONE or status is Status.DEADLINE_EXCEEDED)
@@ -142,6 +149,7 @@ class RemoteError(MeshError):
         self.code = code
         self.info = info
         self.violations = violations
+        self.headers = headers
         self.pushback = pushback
 
     @property

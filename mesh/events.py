@@ -204,6 +204,56 @@ class RegistryChanged(Event):
 
 
 @dataclass(slots=True, eq=False)
+class CacheHit(Event):
+    """A read was answered without a call. `how` is "hit" or "stale"; of a stale answer `reason` says why no other."""
+
+    method: str
+    request_id: str
+    how: str
+    age: float
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class CacheMissed(Event):
+    """A read needs a call, and why: absent, expired, overtaken, passed_by."""
+
+    method: str
+    request_id: str
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class FillDiscarded(Event):
+    """An answer is not kept, and why: overtaken, untagged, too_large."""
+
+    method: str
+    request_id: str
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class Invalidated(Event):
+    """What carries so many tags is old from now on; None for all there is. The tags themselves may name patients.
+
+    `reason`: written, refused (somebody relied on what is old), told (another process did it), subscribed.
+    """
+
+    service: str
+    tags: int | None
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class StoreChanged(Event):
+    """The store that a service's answers are shared in became reachable or unreachable for this process."""
+
+    service: str
+    reachable: bool
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
 class ServerStarted(Event):
     """A server begins to handle a call."""
 

@@ -187,7 +187,7 @@ class Documents(Generic[C]):
     async def _stored(self, connection: AsyncConnection, key: int, patient_id: int, if_version: int) -> Document[C]:
         stored = self._shape.document(await self._find(connection, key, patient_id, to_write=True))
         if if_version not in (0, stored.version):
-            raise VersionMismatch(key, stored.version)
+            raise VersionMismatch(key, stored.version, stored.content.patient_id)
         return stored
 
     async def _next(
@@ -212,7 +212,7 @@ class Documents(Generic[C]):
     ) -> Row[Any]:
         row = await self._row(connection, key, patient_id, to_write=to_write)
         if row.deleted_at is not None:
-            raise Deleted(key)
+            raise Deleted(key, row.patient_id)
         return row
 
     async def _row(self, connection: AsyncConnection, key: int, patient_id: int, *, to_write: bool = False) -> Row[Any]:

@@ -37,9 +37,10 @@ class NotFound(StorageError):
 class Deleted(StorageError):
     """The document was there and has been deleted."""
 
-    def __init__(self, key: int) -> None:
+    def __init__(self, key: int, patient_id: int) -> None:
         super().__init__(f"{key} has been deleted")
         self.key = key
+        self.patient_id = patient_id
 
 
 class SourceTaken(StorageError):
@@ -54,10 +55,11 @@ class SourceTaken(StorageError):
 class VersionMismatch(StorageError):
     """The document is not any more, or not yet, of the version that the request is about."""
 
-    def __init__(self, key: int, version: int) -> None:
+    def __init__(self, key: int, version: int, patient_id: int) -> None:
         super().__init__(f"{key} is of version {version}")
         self.key = key
         self.version = version
+        self.patient_id = patient_id
 
 
 class IllegalStep(StorageError):

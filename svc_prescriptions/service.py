@@ -9,6 +9,7 @@ from typing import TypeVar
 from hosting.caller import patience, principal
 from hosting.messages import given, read_only, rfc3339, taken
 from hosting.once import answered
+from hosting.tags import about
 from mesh.server import Health
 from protos.generated.caremesh import v1 as pb
 from protos.generated.google.protobuf import Empty
@@ -51,17 +52,20 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
 
     async def get_patient_prescriptions(self, message: pb.PatientRequest) -> pb.PrescriptionPage:
         with statuses.told():
+            about(message.patient_id)
             limit = list_asked(message.patient_id, message.limit)
             return _page(await self._prescriptions.page(message.patient_id, limit, message.cursor, patience()))
 
     async def get_prescription(self, message: pb.PrescriptionRequest) -> pb.Prescription:
         with statuses.told():
+            about(prescription=message.prescription_id)
             key_asked(KEY, message.prescription_id, message.patient_id)
             return _message(await self._prescriptions.get(message.prescription_id, message.patient_id, patience()))
 
     async def get_prescription_history(self, message: pb.PrescriptionRequest) -> pb.PrescriptionPage:
         key, patient_id = message.prescription_id, message.patient_id
         with statuses.told():
+            about(prescription=key)
             limit = history_asked(KEY, key, patient_id, message.limit)
             return _page(await self._prescriptions.history(key, patient_id, limit, message.cursor, patience()))
 
@@ -74,16 +78,20 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
 
     async def post_patient_prescription(self, message: pb.Prescription) -> pb.Prescription:
         with statuses.told():
+            about(message.patient_id)
             content = created(_content(message), read_only(message, KEY), self._now().date().isoformat())
 
             async def write(once: Once[Prescription] | None) -> Prescription:
                 return await self._prescriptions.add(content, principal(), patience(), once)
 
-            return await self._answered(message, pb.Prescription, _message, write)
+            made = await self._answered(message, pb.Prescription, _message, write)
+            about(prescription=made.prescription_id)
+            return made
 
     async def put_patient_prescription(self, message: pb.Prescription) -> pb.Prescription:
         key, version = message.prescription_id, message.version
         with statuses.told():
+            about(message.patient_id, prescription=key)
             change = partial(changed, content=accepted(key, _content(message), version))
 
             async def write(once: Once[Prescription] | None) -> Prescription:
@@ -96,6 +104,7 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
     async def delete_patient_prescription(self, message: pb.PrescriptionRequest) -> Empty:
         key, patient_id, version = message.prescription_id, message.patient_id, message.if_version
         with statuses.told():
+            about(patient_id, prescription=key)
             key_asked(KEY, key, patient_id, version)
 
             async def write(once: Once[Prescription] | None) -> Prescription:
@@ -103,7 +112,9 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
                     key, patient_id, principal(), patience(), if_version=version, once=once
                 )
 
-            return await self._answered(message, Empty, lambda _: Empty(), write)
+            deleted = await self._answered(message, pb.PrescriptionRequest, _whose, write)
+            about(deleted.patient_id)
+            return Empty()
 
     async def _answered(self, message: object, kind: type[M], tell: Callable[[Prescription], M], write: Write) -> M:
         try:
@@ -122,6 +133,11 @@ def _content(message: pb.Prescription) -> PrescriptionContent:
 
 def _page(page: Page[Prescription]) -> pb.PrescriptionPage:
     return pb.PrescriptionPage(items=[_message(one) for one in page.items], next_cursor=page.next_cursor)
+
+
+def _whose(prescription: Prescription) -> pb.PrescriptionRequest:
+    """What is kept of a deletion, so that its repetition can tell whose list has changed."""
+    return pb.PrescriptionRequest(prescription_id=prescription.key, patient_id=prescription.content.patient_id)
 
 
 def _message(prescription: Prescription) -> pb.Prescription:

@@ -1,5 +1,6 @@
 """What a service's calls may cost and repeat, and how its endpoints are judged."""
 
+from mesh.policy.cache import CachePolicy
 from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
 from mesh.policy.methods import MethodPolicy
@@ -10,6 +11,7 @@ __all__ = [
     "AttemptPolicy",
     "BalancePolicy",
     "BudgetPolicy",
+    "CachePolicy",
     "CircuitPolicy",
     "DeadlinePolicy",
     "EjectionPolicy",

@@ -91,7 +91,15 @@ class Methods:
             status, code = told.status, told.code
             if told.pushback is not None:
                 stream.push_back(told.pushback)
-            raise told.on_the_wire(self._domain) from None
+            refusal = told.on_the_wire(self._domain)
+            if current().trailers and not streams:
+                await stream.send_trailing_metadata(
+                    status=refusal.status,
+                    status_message=refusal.message,
+                    status_details=refusal.details,
+                    metadata=current().trailers,
+                )
+            raise refusal from None
         finally:
             self._events.emit(ServerEnded(started, status.name, code, self._clock.now() - begun, failure))
 

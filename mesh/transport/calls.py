@@ -86,7 +86,7 @@ class Transport:
 
     def _told(self, failure: Exception, request: Request) -> MeshError:
         if isinstance(failure, GRPCError):
-            return _remote(failure, request.pushback)
+            return _remote(failure, request)
         if isinstance(failure, StreamTerminatedError):
             text = f"the call to {self._address} broke: {failure}"
         else:
@@ -109,7 +109,7 @@ async def _read(request: Request, *, to_the_end: bool) -> Any:
     return message
 
 
-def _remote(error: GRPCError, pushback: str | None) -> RemoteError:
+def _remote(error: GRPCError, request: Request) -> RemoteError:
     details = error.details if isinstance(error.details, Details) else Details()
     return RemoteError(
         Status(error.status.value),
@@ -117,7 +117,8 @@ def _remote(error: GRPCError, pushback: str | None) -> RemoteError:
         code=details.code,
         info=details.info,
         violations=details.violations,
-        pushback=None if pushback is None else read_pushback(pushback),
+        headers=texts(request.trailing_metadata),
+        pushback=None if request.pushback is None else read_pushback(request.pushback),
     )
 
 

@@ -3,13 +3,24 @@
 import pytest
 
 from hosting.statuses import TABLE, Statuses
+from mesh.call import CACHE_TAGS
+from mesh.clock import SystemClock
 from mesh.errors import Violation
-from mesh.server import StatusError
+from mesh.server import ServerCall, StatusError
+from mesh.server.current import handling
 from mesh.status import Status
 from storage import errors
 
 # What stops a process before it serves never reaches a caller.
 BEFORE_SERVING = {errors.AddressError, errors.CopyRefused, errors.MigrationFailed}
+
+
+@pytest.fixture(autouse=True)
+def call() -> ServerCall:
+    """The call that is being handled."""
+    call = ServerCall("/test/Method", {}, None, SystemClock())
+    handling(call)
+    return call
 
 
 def told(error: errors.StorageError) -> StatusError:
@@ -28,14 +39,14 @@ def test_every_failure_that_can_reach_a_caller_has_a_status() -> None:
     ("error", "status", "code", "info"),
     [
         (errors.NotFound(7), Status.NOT_FOUND, "", {}),
-        (errors.Deleted(7), Status.NOT_FOUND, "DELETED", {"record_id": "7"}),
+        (errors.Deleted(7, 5), Status.NOT_FOUND, "DELETED", {"record_id": "7"}),
         (
             errors.SourceTaken(7, 9),
             Status.ALREADY_EXISTS,
             "SOURCE_TAKEN",
             {"record_id": "7", "patient_id": "9"},
         ),
-        (errors.VersionMismatch(7, 3), Status.ABORTED, "VERSION_MISMATCH", {"record_id": "7", "version": "3"}),
+        (errors.VersionMismatch(7, 3, 5), Status.ABORTED, "VERSION_MISMATCH", {"record_id": "7", "version": "3"}),
         (
             errors.IllegalStep("draft", ("active", "cancelled")),
             Status.FAILED_PRECONDITION,
@@ -56,6 +67,24 @@ def test_a_failure_tells_its_status_its_code_and_what_a_program_needs(
     """The gateway answers 410, 409 with `Location`, 503 or 504 by these alone."""
     answer = told(error)
     assert (answer.status, answer.code, dict(answer.info)) == (status, code, info)
+
+
+@pytest.mark.parametrize(
+    ("error", "tags"),
+    [
+        (errors.VersionMismatch(7, 3, 5), "patient/5 record/7"),
+        (errors.Deleted(7, 5), "patient/5 record/7"),
+        (errors.SourceTaken(7, 5), "patient/5 record/7"),
+        (errors.NotFound(7), "record/7"),
+        (errors.KeyReused(), None),
+    ],
+)
+def test_who_is_refused_for_what_is_stored_reads_it_anew(
+    error: errors.StorageError, tags: str | None, call: ServerCall
+) -> None:
+    """After a 412 a client reads again, and must not find what it relied on."""
+    told(error)
+    assert call.trailers.get(CACHE_TAGS) == tags
 
 
 def test_an_illegal_step_names_the_legal_ones() -> None:
