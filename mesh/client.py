@@ -8,6 +8,7 @@ from typing import Any, Self
 from grpclib.encoding.base import CodecBase
 from grpclib.encoding.proto import ProtoCodec
 
+from mesh.cache import Keeper, Store
 from mesh.call import Call, Method, Reply, stack
 from mesh.clock import Clock, SystemClock
 from mesh.decide.attempt_time import AttemptTimes
@@ -17,6 +18,7 @@ from mesh.events import Events
 from mesh.faults.fault import Faults
 from mesh.faults.layer import inject
 from mesh.layers.balance import balance
+from mesh.layers.cache import Cache
 from mesh.layers.deadline import deadline
 from mesh.layers.retry import Retry
 from mesh.policy import Policy
@@ -32,6 +34,8 @@ class ServiceClient:
         source: where the endpoints come from: `Leases`, `Static`.
         codec: turns messages into bytes and back; by default as betterproto2 does it.
         policy: what a call may cost and repeat.
+        memory: bytes of answers that are kept in this process. 0, and no store: none are kept at all.
+        store: where answers are kept that several processes share; it is closed with the client.
         connect: makes what carries calls to an address; by default HTTP/2 over TCP, with the codec.
         faults: what befalls attempts on purpose.
         clock, rng: time and chance, for tests to turn.
@@ -46,6 +50,8 @@ class ServiceClient:
         events: Events,
         codec: CodecBase | None = None,
         policy: Policy | None = None,
+        memory: int = 0,
+        store: Store | None = None,
         connect: Callable[[str], Wire] | None = None,
         faults: Faults | None = None,
         clock: Clock | None = None,
@@ -63,20 +69,28 @@ class ServiceClient:
 
         outliers = Outliers(service, policy.ejection, clock, events)
         self._pool = Pool(service, source, endpoint, policy.probe_interval, outliers, clock, events)
-        # Outermost first. The deadline is stamped once, so that all attempts share it; retry lies above
-        # balance, so that each attempt may go elsewhere; breaker and attempt timeout lie inside each endpoint.
+        self._keeper = Keeper(service, codec, policy.cache, memory, store, clock, rng, events)
+        policies = {each.path: kept for each, kept in self._methods.values()}
+        cache = Cache(self._keeper, codec, policies, self._pool.deserted, clock, events)
+        # Outermost first. The deadline is stamped once, so that all attempts share it; the cache lies where it sees
+        # whatever fails below, which it may answer stale; retry lies above balance, so that each attempt may go
+        # elsewhere; breaker and attempt timeout lie inside each endpoint.
         retry = Retry(service, policy, clock, rng, events)
-        layers = stack(deadline(service, policy, clock, events), retry)
+        layers = stack(deadline(service, policy, clock, events), *([cache] if memory or store else []), retry)
         self._handler = layers(balance(service, self._pool, policy.balance, clock, rng, events))
 
     async def __aenter__(self) -> Self:
         await self._pool.__aenter__()
+        await self._keeper.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._pool.__aexit__(kind, error, trace)
+        try:  # first those who wait for what is being made, then what makes it
+            await self._keeper.__aexit__(kind, error, trace)
+        finally:
+            await self._pool.__aexit__(kind, error, trace)
 
     async def call(
         self,
@@ -87,6 +101,7 @@ class ServiceClient:
         metadata: Mapping[str, str] = NO_INFO,
         scope: str = "",
         request_id: str = "",
+        cached: bool = True,
     ) -> Reply:
         """Makes a call and returns its reply.
 
@@ -99,6 +114,7 @@ class ServiceClient:
             metadata: travels beside the message; values are printable ASCII.
             scope: opaque; calls of different scopes never share anything.
             request_id: names the request in events, logs and traces.
+            cached: may it be answered by what is kept from another call? What it brings is kept all the same.
 
         Raises:
             KeyError: the service has no such method.
@@ -116,6 +132,7 @@ class ServiceClient:
                 request_id=request_id,
                 repeatable=policy.repeatable(metadata),
                 attempts=policy.attempts if self._enforced else 1,
+                cached=cached,
             )
         )
 

@@ -68,6 +68,10 @@ class Pool:
         """Every endpoint, available or not."""
         return self._known
 
+    def deserted(self) -> bool:
+        """Is none of them available?"""
+        return not any(endpoint.available for endpoint in self._endpoints.values())
+
     def retry_after(self) -> float:
         """Seconds until one of them may be available again: an open breaker's time, else the next probe's."""
         opening = [endpoint.breaker.opens_in for endpoint in self._endpoints.values() if endpoint.well]

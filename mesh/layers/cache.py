@@ -1,7 +1,7 @@
 """Answers reads with what is kept, and lets writes say what of it has become old."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from grpclib.encoding.base import CodecBase
@@ -11,10 +11,11 @@ from mesh.cache.flights import Flights
 from mesh.cache.keeper import Keeper, KeptHere
 from mesh.cache.local import Key
 from mesh.cache.tags import tags_of
-from mesh.call import Call, Handler, Level, Method, Reply
+from mesh.call import Call, Handler, Reply
 from mesh.clock import Clock
 from mesh.errors import DeadlineExceeded, Lost, MeshError, RemoteError
 from mesh.events import CacheMissed, Events
+from mesh.policy.methods import MethodPolicy
 from mesh.served import Served
 from mesh.status import Status
 
@@ -43,7 +44,7 @@ class Cache:
 
     Args:
         keeper: of the service.
-        cached: are the answers of this read kept?
+        policies: of each method, by its path: whether its answers are kept, and whether it is a write.
         down: is nobody there to be asked? Then a stale answer is given at once.
     """
 
@@ -51,22 +52,21 @@ class Cache:
         self,
         keeper: Keeper,
         codec: CodecBase,
-        cached: Callable[[Method], bool],
+        policies: Mapping[str, MethodPolicy],
         down: Callable[[], bool],
         clock: Clock,
         events: Events,
     ) -> None:
-        self._keeper, self._codec, self._cached, self._down = keeper, codec, cached, down
+        self._keeper, self._codec, self._policies, self._down = keeper, codec, policies, down
         self._clock, self._events = clock, events
         self._flights = Flights[Made](keeper.tasks)
 
     def __call__(self, following: Handler) -> Handler:
         async def handler(call: Call) -> Reply:
-            if call.method.level is not Level.NO_SIDE_EFFECTS:
-                return await self._write(call, following)
-            if self._cached(call.method):
+            policy = self._policies[call.method.path]
+            if policy.cache:
                 return await self._read(call, following)
-            return await following(call)
+            return await (following(call) if policy.safe else self._write(call, following))
 
         return handler
 
@@ -144,7 +144,7 @@ class Cache:
 
     async def _landed(self, flight: "asyncio.Task[Made]", call: Call, *, joined: bool) -> Made:
         try:
-            if not joined:  # it ends by this call's own deadline
+            if not joined or call.deadline == float("inf"):  # a making ends by the deadline of whoever began it
                 return await asyncio.shield(flight)
             async with self._clock.timeout(call.deadline - self._clock.now()):
                 return await asyncio.shield(flight)

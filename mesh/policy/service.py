@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mesh.call import Method
+from mesh.policy.cache import CachePolicy
 from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
 from mesh.policy.methods import MethodPolicy, by_level
@@ -23,6 +24,7 @@ class Policy:
         retry: how a failed call is made again,
         budget: and how often, over all calls.
         attempt: how long one attempt is waited for.
+        cache: for how long the answers of those methods are kept whose policy says that they are.
         balance: which endpoint takes an attempt.
         ejection: which endpoint does worse than the others.
         circuit: the breaker of each endpoint.
@@ -35,6 +37,7 @@ class Policy:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     budget: BudgetPolicy = field(default_factory=BudgetPolicy)
     attempt: AttemptPolicy = field(default_factory=AttemptPolicy)
+    cache: CachePolicy = field(default_factory=CachePolicy)
     balance: BalancePolicy = field(default_factory=BalancePolicy)
     ejection: EjectionPolicy = field(default_factory=EjectionPolicy)
     circuit: CircuitPolicy = field(default_factory=CircuitPolicy)

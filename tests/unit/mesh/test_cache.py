@@ -12,7 +12,7 @@ from mesh.call import Call, Level, Method, Reply
 from mesh.errors import DeadlineExceeded, Lost, MeshError, NoEndpoint, RemoteError
 from mesh.events import CacheHit, CacheMissed, FillDiscarded, Invalidated, StoreChanged
 from mesh.layers.cache import Cache
-from mesh.policy import CachePolicy
+from mesh.policy import CachePolicy, MethodPolicy
 from mesh.status import Status
 from tests.fakes.clock import TurnedClock, settle
 from tests.fakes.mesh import Recorded
@@ -21,6 +21,11 @@ from tests.fakes.store import FakeStore, Shelf, TextCodec
 READ = Method("/test.Register/Read", str, str, Level.NO_SIDE_EFFECTS)
 LOOK = Method("/test.Register/Look", str, str, Level.NO_SIDE_EFFECTS)  # not kept
 WRITE = Method("/test.Register/Write", str, str, Level.IDEMPOTENT)
+POLICIES = {
+    READ.path: MethodPolicy(safe=True, idempotent=True, cache=True),
+    LOOK.path: MethodPolicy(safe=True, idempotent=True),
+    WRITE.path: MethodPolicy(safe=False, idempotent=True),
+}
 
 
 @dataclass
@@ -68,9 +73,7 @@ class Process:
     down: bool = False
 
     def __post_init__(self) -> None:
-        layer = Cache(
-            self.keeper, TextCodec(), lambda method: method is READ, lambda: self.down, self.clock, self.events
-        )
+        layer = Cache(self.keeper, TextCodec(), POLICIES, lambda: self.down, self.clock, self.events)
         self.handler = layer(self.registers)
 
     def call(self, message: str, *, cached: bool = True, timeout: float = 2.0, method: Method = READ) -> Call:
