@@ -18,8 +18,10 @@ WHY: Mapping[str, tuple[str, str]] = {
     "mail_to changed": ("not addressed to you any more", "The prescription is not addressed to you any more."),
     "": ("cancelled", "The prescription does not hold any more."),
 }
-VOID = "Our letter about it is void: do not dispense by it."
-REPLACED = "This letter replaces an earlier one, which is void: do not dispense by that one."
+VOID = "Every letter of ours about it is void: do not dispense by any of them."
+REPLACED = (
+    "This letter replaces every earlier one about this prescription. They are void: do not dispense by any of them."
+)
 AGAIN = (
     "This letter may have reached you already: the mail system did not say whether an earlier sending arrived. "
     "It is the same letter, and no second prescription."
@@ -97,7 +99,7 @@ def _subject(letter: Letter) -> str:
     number = f"rescription {letter.prescription.key}, version {letter.version}"
     if letter.cancels:
         return f"CANCELLED: p{number}. Do not dispense."
-    return f"P{number}" + (": replaces an earlier letter" if letter.kind == REVISION else "")
+    return f"P{number}" + (": replaces every earlier letter" if letter.kind == REVISION else "")
 
 
 def _notes(letter: Letter) -> list[str]:

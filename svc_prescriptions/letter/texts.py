@@ -4,8 +4,9 @@ import re
 import unicodedata
 
 LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-# What turns the direction of text around: in a dosage it would show 50 as 05. Letters have directions of their own.
-DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# What turns the direction of text around and is not seen: in a dosage it would show 50 as 05, and it need only stand
+# between the digits. Letters have directions of their own.
+DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 UNREADABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 REPLACEMENT = "\ufffd"
 RIGHT_TO_LEFT = {"R", "AL", "AN"}

@@ -14,8 +14,15 @@ BOXES = """[...document.querySelectorAll('.warning, .note, td, th, h1, h2')].map
 })"""
 WORDS = "[...document.querySelectorAll('td')].map(one => one.innerText)"
 DIRECTION = (
-    "text => getComputedStyle([...document.querySelectorAll('td')].find(one => one.innerText === text)).direction"
+    "text => getComputedStyle([...document.querySelectorAll('td div')].find(one => one.innerText === text)).direction"
 )
+ENDS = """cell => [...cell.children].filter(one => one.innerText.trim()).map(one => {
+  const range = document.createRange(), text = one.firstChild;
+  return [0, text.length - 1].map(at => {
+    range.setStart(text, at), range.setEnd(text, at + 1);
+    return range.getBoundingClientRect().left;
+  });
+})"""
 
 
 async def test_a_letter_asks_nobody_for_anything_and_fits_a_phone(tmp_path: Path) -> None:
@@ -44,7 +51,7 @@ async def test_a_cancellation_shows_its_warning_first_and_largest(tmp_path: Path
 
 
 async def test_names_of_any_script_are_shown_in_their_direction_and_markup_as_it_was_written(tmp_path: Path) -> None:
-    """Each cell has a direction of its own; nothing that a client wrote is more than text."""
+    """Each line has a direction of its own; nothing that a client wrote is more than text."""
     names = {
         "ליאור": "rtl",
         "أحمد الشريف": "rtl",
@@ -60,3 +67,18 @@ async def test_names_of_any_script_are_shown_in_their_direction_and_markup_as_it
         for name, direction in names.items():
             assert await page.evaluate(f"({DIRECTION})({json.dumps(name)})") == direction
         assert await page.evaluate("document.querySelectorAll('script, b').length") == 0
+
+
+async def test_each_line_is_read_in_its_own_direction_and_stands_on_its_own(tmp_path: Path) -> None:
+    """After a line of Arabic "1-2 tablets" must not become "tablets 1-2", with or without our styles."""
+    sig = "حبة واحدة يوميا\n1-2 tablets daily\n\nקח אחד"
+    one = mail(letter(replace(CONTENT, medications=(Medication(medication_name="A", sig=sig),))))
+    async with browser(tmp_path) as page:
+        await show(page, one)
+        for _ in ("with styles", "without"):
+            cell = "[...document.querySelectorAll('td')].find(one => one.innerText.includes('tablets'))"
+            shown = await page.evaluate(f"{cell}.innerText")
+            assert [line for line in shown.split("\n") if line] == [line for line in sig.split("\n") if line]
+            places = await page.evaluate(f"(({ENDS}))({cell})")
+            assert [first < last for first, last in places] == [False, True, False]
+            await page.evaluate("document.querySelector('style')?.remove()")

@@ -101,26 +101,29 @@ def _body(message: EmailMessage, kind: str) -> str:
 
 
 class Table(HTMLParser):
-    """The cells of a letter, and every tag and attribute in it."""
+    """The cells of a letter, each of them with its lines, and every tag and attribute in it."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
         self.cells: list[str] = []
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
-        self._inside = False
+        self._inside, self._lines = False, 0
         self.feed(source)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
-        self._inside = tag == "td"
-        if self._inside:
+        if tag == "td":
+            self._inside, self._lines = True, 0
             self.cells.append("")
+        elif tag == "div":
+            self.cells[-1] += "\n" if self._lines else ""
+            self._lines += 1
 
     def handle_endtag(self, tag: str) -> None:
-        self._inside = False
+        self._inside = self._inside and tag != "td"
 
     def handle_data(self, data: str) -> None:
         if self._inside:

@@ -47,7 +47,7 @@ HOSTILE = [
     "é" * 500,
     "x" * 2000,
 ]
-TAGS = {"html", "head", "meta", "title", "style", "body", "h1", "p", "h2", "table", "tr", "th", "td"}
+TAGS = {"html", "head", "meta", "title", "style", "body", "h1", "p", "h2", "table", "tr", "th", "td", "div", "br"}
 ATTRIBUTES = {"lang", "charset", "name", "content", "class", "scope", "dir"}
 texts = (
     st.text(st.characters(), max_size=80) | st.sampled_from(HOSTILE) | st.lists(st.sampled_from(HOSTILE)).map("".join)
@@ -191,9 +191,10 @@ def test_a_revision_names_the_letter_that_it_replaces_and_calls_it_void() -> Non
     """Two letters that both seem to hold are dispensed twice."""
     message = mail(revision())
     assert message["In-Reply-To"] == message["References"] == letter().message_id
-    assert message["Subject"] == "Prescription 42, version 3: replaces an earlier letter"
+    assert message["Subject"] == "Prescription 42, version 3: replaces every earlier letter"
     for body in (plain(message), html(message)):
-        assert "This letter replaces an earlier one, which is void" in body
+        assert "This letter replaces every earlier one about this prescription" in body
+        assert "do not dispense by any of them" in body
         assert letter().message_id in body.replace("&lt;", "<").replace("&gt;", ">")
 
 
@@ -209,6 +210,7 @@ def test_a_cancellation_says_first_of_all_not_to_dispense_and_why(reason: str) -
     assert sentence in first
     assert f'<p class="warning">Do not dispense: {status}</p>' in html(message)
     assert "cancels version 2" in plain(message)
+    assert "Every letter of ours about it is void" in plain(message)
     assert "active" not in plain(message)
 
 
@@ -222,10 +224,11 @@ def test_a_letter_that_may_have_arrived_before_says_so_and_others_do_not() -> No
 
 
 def test_texts_from_right_to_left_do_not_turn_around_what_stands_beside_them() -> None:
-    """In plain text by isolates, in HTML by the cell; what would turn around a dosage is taken out."""
+    """In plain text by isolates, in HTML by the line; what would turn around a dosage is taken out."""
     assert "Name:         \u2068ליאור Ben-Ami\u2069\n" in plain(mail(letter()))
-    assert '<td dir="auto">ליאור Ben-Ami</td>' in html(mail(letter()))
+    assert '<td><div dir="auto">ליאור Ben-Ami</div></td>' in html(mail(letter()))
     assert clean("take \u202e05\u202c mg\u2069\u2066") == "take 05 mg"
+    assert clean("take 5\u200f0 mg\u200e, 5\u061c-\u061c10 drops") == "take 50 mg, 5-10 drops"
     assert isolated("5 mg") == "5 mg"
 
 
