@@ -84,10 +84,10 @@ class Attempts:
         try:
             return await link.send(one.recipient, await self._compose(one), handing_over)
         except MailboxError:
-            return Result(Outcome.REFUSED, "no mailbox")
+            return Result(Outcome.REFUSED, "no mailbox", ours=True)
         except Exception as error:  # noqa: BLE001  # one letter must not keep all others from being sent
             log.warning("delivery %d ended by %s", one.delivery_id, whence(error))
-            return Result(Outcome.UNCERTAIN if handed else Outcome.LATER, type(error).__name__)
+            return Result(Outcome.UNCERTAIN if handed else Outcome.LATER, type(error).__name__, ours=True)
 
     async def _handed_over(self, one: Delivery) -> bool:
         try:

@@ -182,6 +182,8 @@ class Worker:
 
 def verdict(result: Result, link: Link) -> Verdict:
     """What an outcome says about the relay. That it wants one letter later says nothing."""
+    if result.ours:
+        return Verdict.UNDECIDED
     if result.outcome in (Outcome.SENT, Outcome.REFUSED):
         return Verdict.SUCCEEDED
     return Verdict.UNDECIDED if link.alive else Verdict.FAILED

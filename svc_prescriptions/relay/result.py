@@ -24,10 +24,14 @@ REFUSALS = {NOT_NOW: Outcome.LATER, REFUSED: Outcome.REFUSED}
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An outcome and why, as phase and code: "RCPT 550 5.1.1". Never a text of the relay's, which may repeat names."""
+    """An outcome and why, as phase and code: "RCPT 550 5.1.1". Never a text of the relay's, which may repeat names.
+
+    `ours`: it came about on this side, and says nothing about the relay.
+    """
 
     outcome: Outcome
     told: str
+    ours: bool = False
 
 
 class Lost(Exception):

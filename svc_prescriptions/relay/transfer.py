@@ -46,7 +46,8 @@ async def transfer(session: Session, parcel: Parcel, handing_over: HandingOver) 
     # Without its final dot a letter does not count, whatever was sent of it (RFC 5321, 4.1.1.4 and 3.8).
     await session.write(parcel.content)
     if not await handing_over():
-        raise Lost("lease lost")
+        session.close()  # it holds half a letter
+        return Result(Outcome.LATER, "lease lost", ours=True)
     session.dot()
     return await _verdict(session)
 

@@ -148,6 +148,7 @@ class FakeLink:
             return Result(outcome, "connect ConnectionRefusedError")
         self.alive = True
         if not await handing_over():
-            return Result(Outcome.LATER, "lease lost")
+            self.alive = False
+            return Result(Outcome.LATER, "lease lost", ours=True)
         await self._relay.answers.wait()
         return Result(outcome, outcome.value)

@@ -249,7 +249,7 @@ async def test_a_letter_that_somebody_else_has_taken_over_is_not_sent() -> None:
         return False
 
     async with linked(server := FakeRelay()) as link:
-        assert await send(link, handing_over=no) == Result(Outcome.LATER, "lease lost")
+        assert await send(link, handing_over=no) == Result(Outcome.LATER, "lease lost", ours=True)
         await until(lambda: not server.connected)
         assert server.taken == []
         assert (await send(link)).outcome is Outcome.SENT

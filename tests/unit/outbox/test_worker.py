@@ -157,6 +157,27 @@ async def test_a_letter_that_cannot_be_made_keeps_no_other_waiting() -> None:
         assert [one.last_error for one in scene.claims.letters.values()][:2] == ["no mailbox", "ZeroDivisionError"]
 
 
+async def test_faults_of_our_own_open_no_breaker() -> None:
+    """Nor do they close one: the relay was not even asked. Else ten bad letters, or a slow disk, stop the good ones."""
+    async with working(2 * POLICY.in_a_row) as scene:
+        scene.unreadable = {number: ZeroDivisionError() for number in range(1, 2 * POLICY.in_a_row)}
+        await scene.turn(EVERY)
+        assert (scene.breaker.state, scene.claims.states()[-1]) == ("closed", "sent")
+
+
+async def test_a_database_that_cannot_write_down_a_handing_over_opens_no_breaker_of_the_relay() -> None:
+    """`caremesh up` would say that the relay is away, and somebody would look for the fault there."""
+    async with working(POLICY.in_a_row) as scene:
+
+        async def lost(_one: Delivery) -> bool:
+            return False
+
+        scene.claims.hand_over = lost  # type: ignore[method-assign]
+        await scene.turn(EVERY)
+        assert len(scene.relay.begun) >= POLICY.in_a_row
+        assert scene.breaker.state == "closed"
+
+
 async def test_a_letter_whose_handing_over_cannot_be_written_down_is_not_handed_over() -> None:
     """Or it would be sent again, and nobody could have known."""
     async with working(0) as scene:
