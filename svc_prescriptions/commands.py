@@ -15,9 +15,12 @@ from svc_prescriptions.outbox.byhand import Refused
 from svc_prescriptions.outbox.deliveries import Deliveries
 from svc_prescriptions.outbox.delivery import Delivery, State
 
-USAGE = "mail list [STATE] [PRESCRIPTION] | mail show ID | mail replay [--again] ID | mail settle ID sent|resend"
+USAGE = (
+    "mail list [--all] [STATE] [PRESCRIPTION] | mail show ID | mail replay [--again] ID | mail settle ID sent|resend"
+)
 LISTED = 200
-UNENDED = (State.WAITING, State.SENDING, State.UNCERTAIN, State.FAILED)
+UNSENT = (State.WAITING, State.SENDING)
+UNENDED = (*UNSENT, State.UNCERTAIN, State.FAILED)
 
 Work = Callable[[Deliveries], Awaitable[object]]
 Ask = Callable[[Deliveries, int], Awaitable[Delivery]]
@@ -27,23 +30,34 @@ def command(arguments: Sequence[str]) -> Command | None:
     """What the arguments ask for; None where they ask for nothing that there is."""
     work: Work | None = None
     match arguments:
-        case ["mail", "list"]:
-            work = partial(_list, states=UNENDED)
-        case ["mail", "list", state] if state in list(State):
-            work = partial(_list, states=(State(state),))
-        case ["mail", "list", key] if _is_id(key):
-            work = partial(_list, states=tuple(State), of=int(key))
-        case ["mail", "list", state, key] if state in list(State) and _is_id(key):
-            work = partial(_list, states=(State(state),), of=int(key))
+        case ["mail", "list", "--all", *filters]:
+            work = _listing(filters, None)
+        case ["mail", "list", *filters]:
+            work = _listing(filters, LISTED)
         case ["mail", "show", key] if _is_id(key):
             work = partial(_one, Deliveries.get, int(key))
         case ["mail", "replay", key] if _is_id(key):
             work = partial(_one, Deliveries.replay, int(key))
-        case ["mail", "replay", "--again", key] | ["mail", "settle", key, "resend"] if _is_id(key):
+        case ["mail", "replay", "--again", key] if _is_id(key):
             work = partial(_one, partial(Deliveries.replay, again=True), int(key))
         case ["mail", "settle", key, "sent"] if _is_id(key):
-            work = partial(_one, Deliveries.settle, int(key))
+            work = partial(_one, Deliveries.arrived, int(key))
+        case ["mail", "settle", key, "resend"] if _is_id(key):
+            work = partial(_one, Deliveries.resend, int(key))
     return partial(_run, work) if work else None
+
+
+def _listing(filters: Sequence[str], most: int | None) -> Work | None:
+    match filters:
+        case []:
+            return partial(_list, states=UNENDED, most=most)
+        case [state] if state in list(State):
+            return partial(_list, states=(State(state),), most=most)
+        case [key] if _is_id(key):
+            return partial(_list, states=tuple(State), most=most, of=int(key))
+        case [state, key] if state in list(State) and _is_id(key):
+            return partial(_list, states=(State(state),), most=most, of=int(key))
+    return None
 
 
 def _run(work: Work, _hosted: Hosted, settings: ServiceSettings) -> str:
@@ -57,17 +71,19 @@ def _run(work: Work, _hosted: Hosted, settings: ServiceSettings) -> str:
         raise Refused(f"delivery {error.key} does not exist; `mail list` shows those that do") from None
 
 
-async def _list(deliveries: Deliveries, states: Sequence[State], of: int = 0) -> object:
+async def _list(deliveries: Deliveries, states: Sequence[State], most: int | None, of: int = 0) -> object:
     """How many are in which state, since when the oldest waits, and those in some states, the oldest first.
 
-    With a prescription those are its own alone.
+    With a prescription those are its own alone. `matching`: how many of those there are; at most `most` are listed.
     """
     counts = await deliveries.counts()
-    waiting = await deliveries.oldest([State.WAITING], 1)
+    matching = await deliveries.counts(of) if of else counts
+    waiting = await deliveries.oldest(UNSENT, 1)
     return {
         "states": {state.value: counts.get(state, 0) for state in State},
         "waiting_since": rfc3339(waiting[0].created_at) if waiting else "",
-        "deliveries": [_plain(one) for one in await deliveries.oldest(states, LISTED, of)],
+        "matching": sum(matching.get(state, 0) for state in states),
+        "deliveries": [_plain(one) for one in await deliveries.oldest(states, most, of)],
     }
 
 

@@ -35,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one = _command(commands, "list", "what waits since when, how many are in which state, and those that need somebody")
     one.add_argument("--state", choices=STATES, help="only these (without: all that have not ended well)")
     one.add_argument("--prescription", metavar="ID", type=_number, help="only those of this prescription, in any state")
+    one.add_argument("--all", action="store_true", help="every one of them, and not only the oldest 200")
     one.add_argument("--json", action="store_true", help="for programs")
     one.set_defaults(do=_list)
     one = _command(commands, "show", "all that is known of one")
@@ -111,7 +112,7 @@ def _asked(settings: Config, *arguments: str) -> Any:
 
 def _list(arguments: argparse.Namespace, settings: Config) -> None:
     filters = [str(one) for one in (arguments.state, arguments.prescription) if one]
-    told = _asked(settings, "list", *filters)
+    told = _asked(settings, "list", *(["--all"] if arguments.all else []), *filters)
     if arguments.json:
         say(json.dumps(told, indent=1))
         return
@@ -123,7 +124,10 @@ def _list(arguments: argparse.Namespace, settings: Config) -> None:
         for one, row in zip(told["deliveries"], rows, strict=True):
             say(row, COLOURS.get(one["state"], ""))
         say("")
-        say("`caremesh mail show ID` tells more of one", "dim")
+        say(deliveries.hint(told), "dim")
+    elif filters:
+        of = f" of prescription {arguments.prescription}" if arguments.prescription else ""
+        say(f"no {f'{arguments.state} ' if arguments.state else ''}letter{of}")
 
 
 def _show(arguments: argparse.Namespace, settings: Config) -> None:
@@ -135,12 +139,12 @@ def _show(arguments: argparse.Namespace, settings: Config) -> None:
 def _replay(arguments: argparse.Namespace, settings: Config) -> None:
     again = ["--again"] if arguments.again else []
     one = _asked(settings, "replay", *again, str(arguments.id))
-    say(f"mail: delivery {one['delivery_id']} is {one['state']}, and is sent at once", "green")
+    say(f"mail: delivery {one['delivery_id']} is {one['state']}, and is due at once", "green")
 
 
 def _settle(arguments: argparse.Namespace, settings: Config) -> None:
     one = _asked(settings, "settle", str(arguments.id), arguments.how)
-    then = ", and is sent at once" if arguments.how == "resend" else ""
+    then = ", and is due at once" if arguments.how == "resend" else ""
     say(f"mail: delivery {one['delivery_id']} is {one['state']}{then}", "green")
 
 

@@ -14,13 +14,14 @@ Told = Mapping[str, Any]
 
 def overview(told: Told, now: datetime) -> Iterator[str]:
     """What waits, how many there are in each state."""
-    waiting, since = told["states"]["waiting"], told["waiting_since"]
+    states, since = told["states"], told["waiting_since"]
+    waiting = states["waiting"] + states["sending"]  # until the relay has it, it has not left
     if since:
         how_long = age((now - datetime.fromisoformat(since)).total_seconds())
         yield f"{waiting:,} {'letter waits' if waiting == 1 else 'letters wait'}, since {moment(since)} ({how_long})"
     else:
         yield "no letter waits"
-    yield ", ".join(f"{state} {count:,}" for state, count in told["states"].items())
+    yield ", ".join(f"{state} {count:,}" for state, count in states.items())
 
 
 def listed(told: Told) -> list[str]:
@@ -39,6 +40,13 @@ def listed(told: Told) -> list[str]:
         for one in told["deliveries"]
     ]
     return columns(HEAD, rows) if rows else []
+
+
+def hint(told: Told) -> str:
+    """How to see more than the table shows."""
+    shown, matching = len(told["deliveries"]), told["matching"]
+    more = f"; these are the oldest {shown:,} of {matching:,}, --all lists every one" if matching > shown else ""
+    return f"`caremesh mail show ID` tells more of one{more}"
 
 
 def whole(one: Told) -> Iterator[str]:

@@ -14,11 +14,22 @@ class Refused(StorageError):
     """It cannot be done with this letter; the text says why and what can be done."""
 
 
-def settle(one: Delivery) -> Delivery:
+def arrived(one: Delivery) -> Delivery:
     """An uncertain letter that is known to have arrived. Raises Refused."""
-    if one.state is not State.UNCERTAIN:
-        raise Refused(f"delivery {one.delivery_id} is {one.state}; only an uncertain one can be settled")
+    _expect_uncertain(one)
     return replace(one, state=State.SENT, next_attempt_at=None)
+
+
+def resend(one: Delivery, present: Present, mine: Collection[Delivery], now: datetime) -> Delivery:
+    """An uncertain letter that is to be sent again, though it may have arrived; see `replay`. Raises Refused."""
+    _expect_uncertain(one)
+    return replay(one, present, mine, now, again=True)
+
+
+def _expect_uncertain(one: Delivery) -> None:
+    if one.state is not State.UNCERTAIN:
+        told = f"delivery {one.delivery_id} is {one.state}; only an uncertain one can be settled"
+        raise Refused(f"{told}; `mail replay` sends others anew")
 
 
 def replay(one: Delivery, present: Present, mine: Collection[Delivery], now: datetime, *, again: bool) -> Delivery:

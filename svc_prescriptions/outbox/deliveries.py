@@ -56,14 +56,16 @@ class Deliveries:
         items, more = await self._database.read(work, patience)
         return Page(items, cursor_after(_place(items[-1]), scope) if more else "")
 
-    async def counts(self) -> Mapping[State, int]:
-        """How many there are in each state."""
+    async def counts(self, of: int = 0) -> Mapping[State, int]:
+        """How many there are in each state; `of` a prescription, 0 for all."""
         query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        if of:
+            query = query.where(deliveries.c.prescription_id == of)
         found = await self._database.read(lambda connection: connection.execute(query))
         return {State(state): number for state, number in found.all()}
 
-    async def oldest(self, states: Collection[State], most: int, of: int = 0) -> Sequence[Delivery]:
-        """Those in these states, the oldest first, at most so many; `of` a prescription, 0 for all."""
+    async def oldest(self, states: Collection[State], most: int | None, of: int = 0) -> Sequence[Delivery]:
+        """Those in these states, the oldest first, at most so many, None for all; `of` a prescription, 0 for all."""
         query = WITH_RECIPIENT.where(deliveries.c.state.in_(states)).order_by(deliveries.c.delivery_id).limit(most)
         if of:
             query = query.where(deliveries.c.prescription_id == of)
@@ -74,9 +76,14 @@ class Deliveries:
         """One of them. Raises NotFound."""
         return await self._database.read(lambda connection: _get(connection, delivery_id))
 
-    async def settle(self, delivery_id: int) -> Delivery:
+    async def arrived(self, delivery_id: int) -> Delivery:
         """An uncertain one has arrived, a person says. Raises NotFound, Refused."""
-        return await self._decide(delivery_id, lambda one, _present, _mine: byhand.settle(one))
+        return await self._decide(delivery_id, lambda one, _present, _mine: byhand.arrived(one))
+
+    async def resend(self, delivery_id: int) -> Delivery:
+        """An uncertain one is to be sent again, a person says. Raises NotFound, Refused."""
+        now = self._now()
+        return await self._decide(delivery_id, lambda one, present, mine: byhand.resend(one, present, mine, now))
 
     async def replay(self, delivery_id: int, *, again: bool = False) -> Delivery:
         """One is to be sent now, a person says; `again`: though it may have arrived. Raises NotFound, Refused."""

@@ -105,6 +105,30 @@ def test_a_list_may_be_of_a_state_and_of_a_prescription_and_for_programs(
     assert told["states"]["failed"] == 1
     shown = mail("list", *filters)[1].splitlines()
     assert [int(line.split()[0]) for line in shown[4:-2]] == ids
+    if not ids:
+        assert shown[-1] == "no failed letter of prescription 3"
+
+
+def test_a_list_that_is_not_whole_says_so_and_how_to_get_the_rest(
+    config: Path, mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hundred of them look like all of them."""
+    monkeypatch.setattr("svc_prescriptions.commands.LISTED", 2)
+    clinic(config, of_every_kind)
+    assert mail("list")[1].splitlines()[-1].endswith("; these are the oldest 2 of 3, --all lists every one")
+    assert len(mail("list", "--all")[1].splitlines()) == 4 + 3 + 2
+    assert "--all" not in mail("list", "--all")[1] + mail("list", "--state", "sent")[1]
+
+
+def test_a_letter_that_is_being_sent_is_counted_among_those_that_wait(config: Path, mail: Mail) -> None:
+    """Until the relay has it, it has not left."""
+
+    async def in_hand(one: Clinic) -> None:
+        await one.write()
+        await take_one(one.worker())
+
+    clinic(config, in_hand)
+    assert mail("list")[1].startswith("1 letter waits, since 2026-11-24 12:00:00Z (")
 
 
 def test_one_is_shown_with_what_can_be_done_about_it(config: Path, mail: Mail) -> None:
@@ -121,7 +145,7 @@ def test_one_is_shown_with_what_can_be_done_about_it(config: Path, mail: Mail) -
 def test_a_person_sends_one_again_or_says_that_it_has_arrived(config: Path, mail: Mail) -> None:
     """What the hints promise."""
     clinic(config, of_every_kind)
-    assert mail("replay", "1") == (0, "mail: delivery 1 is waiting, and is sent at once\n", "")
+    assert mail("replay", "1") == (0, "mail: delivery 1 is waiting, and is due at once\n", "")
     assert mail("settle", "2", "sent") == (0, "mail: delivery 2 is sent\n", "")
     code, out, err = mail("replay", "3")
     assert (code, out) == (1, "")

@@ -67,6 +67,34 @@ async def test_a_list_says_what_waits_since_when_and_what_needs_a_person(clinic:
     assert (await mail("show", "1"))[1] == told["deliveries"][0]
 
 
+async def test_a_list_says_how_many_it_leaves_out_and_has_them_when_asked(
+    clinic: Clinic, mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a bad night there are thousands, and whoever sees the first ones must not take them for all."""
+    monkeypatch.setattr("svc_prescriptions.commands.LISTED", 2)
+    for _ in range(5):
+        await clinic.write()
+    for _ in range(3):
+        await clinic.change(patient_name=f"Eva {clinic.now}")
+        clinic.turn(MINUTE)
+    waiting = (await mail("list"))[1]
+    assert ([one["delivery_id"] for one in waiting["deliveries"]], waiting["matching"]) == ([2, 3], 5)
+    everything = (await mail("list", "--all"))[1]
+    assert ([one["delivery_id"] for one in everything["deliveries"]], everything["matching"]) == ([2, 3, 4, 5, 8], 5)
+    of_one = (await mail("list", "1"))[1]
+    assert ([one["delivery_id"] for one in of_one["deliveries"]], of_one["matching"]) == ([1, 6], 4)
+    assert len((await mail("list", "--all", "withdrawn", "1"))[1]["deliveries"]) == 3
+
+
+async def test_what_is_being_sent_still_waits(clinic: Clinic, mail: Mail) -> None:
+    """A relay that takes letters and answers nothing must not look as if no letter waited."""
+    await clinic.write()
+    clinic.turn(MINUTE)
+    await clinic.write()
+    await take_one(clinic.worker(), 1)
+    assert (await mail("list"))[1]["waiting_since"] == "2026-11-24T12:00:00.000000Z"
+
+
 async def test_a_list_may_be_of_one_prescription(clinic: Clinic, mail: Mail) -> None:
     """Whoever is asked about one wants all of its letters, and no other's."""
     for _ in range(2):
@@ -101,6 +129,18 @@ async def test_an_uncertain_letter_is_sent_again_and_says_so(clinic: Clinic, mai
     assert (code, told["state"], told["maybe_left"]) == (0, "uncertain", 1)
     clinic.now = LATER
     assert (await take_one(clinic.worker())).maybe_left == 1
+
+
+@pytest.mark.parametrize("how", ["sent", "resend"])
+@pytest.mark.parametrize("outcome", [Outcome.SENT, Outcome.REFUSED, Outcome.LATER])
+async def test_only_an_uncertain_letter_can_be_settled(clinic: Clinic, mail: Mail, how: str, outcome: Outcome) -> None:
+    """One digit wrong, and a letter that was sent would be there twice."""
+    await clinic.write()
+    await end(clinic.worker(), await take_one(clinic.worker()), outcome)
+    before = await clinic.of()
+    code, told = await mail("settle", "1", how)
+    assert (code, "only an uncertain one can be settled; `mail replay`" in told) == (1, True)
+    assert await clinic.of() == before
 
 
 async def test_an_uncertain_letter_that_has_arrived_is_settled(clinic: Clinic, mail: Mail) -> None:
