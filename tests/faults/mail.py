@@ -149,7 +149,7 @@ def _report(scenario: Scenario, told: Told, relay: RelayProcess) -> Report:
         "workers killed": died.total(),
         **{f"relay failed at {point}": failed[point] for point in POINTS},
     }
-    broken = check(found, letters, told.written, told.deleted)
+    broken = check(found, letters, told.written, told.changed, told.deleted)
     if scenario.share >= 1:
         broken += [
             f"the relay never failed at {point}, so nothing is known of it" for point in POINTS if not failed[point]

@@ -101,7 +101,7 @@ async def _clinic(folder: Path) -> set[str]:
         stop.set()
         await asyncio.gather(*workers)
         arrived = Counter((letter.message_id, letter.recipients) for letter in relay.taken)
-    return {told.partition(":")[0] for told in check(rows(folder), arrived, written, ())}
+    return {told.partition(":")[0] for told in check(rows(folder), arrived, written)}
 
 
 async def _written(database: Mortal) -> list[int]:

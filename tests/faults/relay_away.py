@@ -104,7 +104,9 @@ def _report(scenario: Scenario, told: Told, relay: RelayProcess) -> Report:
         "p50 while away, to before": f"{slower:.2f}",
         "memory at the end of the time away, to its beginning": f"{larger:.2f}",
     }
-    broken = [*check(found, arrived, told.written, ()), *(f"order of age: {told}" for told in early)]
+    unsent = [row for row in found if row.state != "sent"]
+    broken = [*check(found, arrived, told.written), *(f"order of age: {told}" for told in early)]
+    broken += [f"all are sent: {row} is not" for row in unsent]
     if scenario.share >= 1:
         broken += [f"as fast as before: {slower:.2f} times as slow"] if slower > SLOWER else []
         broken += [f"memory is flat: {larger:.2f} times as large"] if larger > LARGER else []

@@ -7,8 +7,10 @@ import pytest
 from tests.faults.outbox import Arrived, Row, check
 from tests.faults.relay_away import LINKS, overtaken
 
-NEW = Row(1, 7, "new", "sent", "<new>", "", 0, False, "a@example.org")
-CANCELLATION = Row(2, 7, "cancellation", "sent", "<end>", "<new>", 0, False, "a@example.org")
+NEW = Row(1, 7, 1, "new", "sent", "<new>", "", 0, False, "", "a@example.org")
+REVISION = Row(2, 7, 2, "revision", "sent", "<change>", "<new>", 0, False, "", "a@example.org")
+CANCELLATION = Row(2, 7, 1, "cancellation", "sent", "<end>", "<new>", 0, False, "", "a@example.org")
+REFUSED = NEW._replace(state="failed", last_error="RCPT 550 5.1.1")
 
 
 @dataclass
@@ -18,11 +20,12 @@ class Story:
     rows: list[Row]
     arrived: dict[str, int] = field(default_factory=lambda: {"<new>": 1})
     written: tuple[int, ...] = (7,)
+    changed: tuple[int, ...] = ()
     deleted: tuple[int, ...] = ()
 
     def found(self) -> set[str]:
         arrived: Arrived = {(name, ("a@example.org",)): times for name, times in self.arrived.items()}
-        return {told.partition(":")[0] for told in check(self.rows, arrived, self.written, self.deleted)}
+        return {told.partition(":")[0] for told in check(self.rows, arrived, self.written, self.changed, self.deleted)}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +33,9 @@ class Story:
     [
         Story([NEW]),
         Story([NEW._replace(doubts=1)], {"<new>": 2}),
-        Story([NEW._replace(state="failed")], {}),
+        Story([REFUSED], {}),
+        Story([NEW, REVISION], {"<new>": 1, "<change>": 1}, changed=(7,)),
+        Story([NEW._replace(state="withdrawn"), REVISION], {"<change>": 1}, changed=(7,)),
         Story([NEW._replace(state="withdrawn")], {}, deleted=(7,)),
         Story([NEW, CANCELLATION], {"<new>": 1, "<end>": 1}, deleted=(7,)),
     ],
@@ -47,12 +52,20 @@ def test_a_story_in_which_every_promise_was_kept_has_no_findings(story: Story) -
         ("none lost", Story([NEW._replace(state="sending")])),
         ("none lost", Story([NEW._replace(state="uncertain", due=True)])),
         ("sent means arrived", Story([NEW], {})),
-        ("failed means not arrived", Story([NEW._replace(state="failed")])),
+        ("none lost", Story([NEW._replace(state="withdrawn")], {})),
+        ("none lost", Story([NEW], changed=(7,))),
+        ("none lost", Story([NEW, REVISION._replace(state="withdrawn")], changed=(7,))),
+        ("failed means refused for good", Story([REFUSED._replace(last_error="RCPT 450 4.2.0")], {})),
+        ("failed means not arrived", Story([REFUSED])),
         ("failed means not arrived", Story([NEW._replace(state="withdrawn")])),
         ("twice only in doubt", Story([NEW], {"<new>": 2})),
         ("nothing foreign", Story([NEW], {"<new>": 1, "<other>": 1})),
         ("nothing foreign", Story([NEW], written=())),
         ("who has a letter learns that it is void", Story([NEW], deleted=(7,))),
+        (
+            "who has a letter learns that it is void",
+            Story([NEW, CANCELLATION._replace(state="withdrawn")], deleted=(7,)),
+        ),
         ("nothing is void by itself", Story([NEW, CANCELLATION], {"<new>": 1, "<end>": 1})),
     ],
 )
