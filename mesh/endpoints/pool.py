@@ -69,8 +69,9 @@ class Pool:
         return self._known
 
     def deserted(self) -> bool:
-        """Is none of them available?"""
-        return not any(endpoint.available for endpoint in self._endpoints.values())
+        """Would none of them be asked now?"""
+        now = self._clock.now()
+        return not any(endpoint.usable(now) for endpoint in self._known)
 
     def retry_after(self) -> float:
         """Seconds until one of them may be available again: an open breaker's time, else the next probe's."""
