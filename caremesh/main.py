@@ -33,6 +33,7 @@ class CommandModule(Protocol):
 
 COMMANDS = {
     "up": Command("caremesh.up.command", "start the clinic on this machine and keep it running until Ctrl-C"),
+    "restart": Command("caremesh.restart", "start its processes again, one after the other, while it goes on serving"),
     "demo": Command("caremesh.demo", "fill it with a small made-up clinic; the same seed, the same clinic"),
     "import-synthea": Command("caremesh.import_synthea", "fill it with a Synthea folder of CSV files"),
     "mail": Command("caremesh.mail.command", "what became of letters, and what came to the inbox of this machine"),

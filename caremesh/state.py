@@ -38,13 +38,20 @@ class State:
     """What var/up.json says.
 
     Attributes:
-        token: what the control ports of all its processes want to see.
+        token: what the control ports of all its processes, and its own, want to see.
+        control: where the supervisor's own control port listens.
     """
 
     pid: int
     gateway: str
     token: str = field(repr=False)
     processes: tuple[Running, ...]
+    control: str = ""
+
+    @property
+    def supervisor(self) -> Running:
+        """The process that keeps the others running."""
+        return Running("caremesh up", "up", self.pid, "", self.control)
 
 
 class AlreadyRunning(Exception):
@@ -64,7 +71,8 @@ def read(data: Path) -> State | None:
     """What the file says, None without one; it may be what a killed supervisor left behind: see `running`."""
     try:
         told = json.loads((data / STATE).read_text(encoding="utf-8"))
-        return State(told["pid"], told["gateway"], told["token"], tuple(Running(**one) for one in told["processes"]))
+        processes = tuple(Running(**one) for one in told.pop("processes"))
+        return State(**told, processes=processes)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -1,16 +1,15 @@
 """`python -m gateway`."""
 
-import asyncio
 import os
 
 from gateway.settings import GatewaySettings
 from gateway.wiring import run
-from process.run import leave
+from process.run import Stop, leave
 from process.run import run as run_process
 from process.settings import load
 
 
-async def main(stop: asyncio.Event) -> None:
+async def main(stop: Stop) -> None:
     """One gateway."""
     await run(load(GatewaySettings, os.environ), stop)
 

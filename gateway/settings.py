@@ -2,8 +2,11 @@
 
 from pydantic import field_validator
 
-from process.listening import Addresses, ListeningSettings, listed
+from process.listening import NOTICE, Addresses, ListeningSettings, is_ip, listed
 from process.settings import setting
+
+BY_NAME = "dns:"
+"""Before a place whose name stands for any number of addresses."""
 
 
 class GatewaySettings(ListeningSettings):
@@ -16,7 +19,9 @@ class GatewaySettings(ListeningSettings):
     )
     registries: Addresses = setting("127.0.0.1:8500", "the registries to ask, host:port, with commas between")
     records: Addresses = setting(
-        "", "where the records service is, host:port with commas between; empty: ask the registries"
+        "",
+        "where the records service is: host:port with commas between, or dns:name:port for all that the name stands "
+        "for; empty: ask the registries",
     )
     prescriptions: Addresses = setting("", "the same for the prescriptions service")
     request_timeout: float = setting(2.0, "seconds that a request may take at the most", gt=0, le=60)
@@ -24,7 +29,18 @@ class GatewaySettings(ListeningSettings):
         False, "whether a PUT or DELETE must say by If-Match which version it means; it gets 428 without"
     )
     max_connections: int = setting(500, "connections it answers; those above it get 503", ge=1, le=100_000)
+    drain_notice: float = setting(
+        2.0, f"{NOTICE}; meanwhile /readyz says 503, so that a balancer before it sees it", ge=0, le=600
+    )
     cors_origins: str = setting("", "the origins whose pages may use the API, such as https://app.example; empty: none")
+
+    @field_validator("records", "prescriptions")
+    @classmethod
+    def _places(cls, value: str) -> str:
+        names = [place.removeprefix(BY_NAME) for place in listed(value) if place.startswith(BY_NAME)]
+        if names and (len(listed(value)) > 1 or is_ip(names[0].rpartition(":")[0])):
+            raise ValueError("must be addresses, or dns: and one name with its port, such as dns:records.test:50051")
+        return value
 
     @field_validator("cors_origins")
     @classmethod

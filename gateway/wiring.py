@@ -1,6 +1,5 @@
 """Puts the gateway together out of its settings: upstreams, app, edge, server."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -9,15 +8,15 @@ from typing import Any
 from gateway.http.app import create_app
 from gateway.http.cors import Cors
 from gateway.http.edge import App, Edge
-from gateway.http.server import listen, serve
+from gateway.http.server import Ending, listen, serve
 from gateway.routes import control, prescriptions, records
-from gateway.settings import GatewaySettings
+from gateway.settings import BY_NAME, GatewaySettings
 from gateway.upstreams import PrescriptionsClient, RecordsClient, Service
 from mesh.call import Service as Generated
 from mesh.call import methods_of
 from mesh.client import ServiceClient
 from mesh.clock import Clock, SystemClock
-from mesh.endpoints import Leases, Static
+from mesh.endpoints import Dns, Leases, Source, Static
 from mesh.events import Event, Events
 from observability.http import Traced
 from observability.setup import setup
@@ -25,14 +24,17 @@ from observability.stories import Stories
 from observability.tracing import Tracing
 from process.control import ControlPort
 from process.listening import listed
+from process.run import Stop
 from protos.codec import Codec
 from protos.generated.caremesh import v1 as pb
 from protos.generated.levels import LEVELS
 
+LAST = 1.0  # seconds beyond a request's longest time until its connection is closed
+
 log = logging.getLogger("gateway")
 
 
-async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
+async def run(settings: GatewaySettings, stop: Stop) -> None:
     """Serves until `stop` is set.
 
     Raises:
@@ -53,6 +55,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         control_port = ControlPort(settings.control_port, settings.control_token)
         observing.steered_by(control_port)
         control_port.on("GET", "/stories", stories.asked)
+        stop.steered_by(control_port)
         await stack.enter_async_context(control_port)
         listener = listen(settings.host, settings.port)
         stack.callback(listener.close)
@@ -62,7 +65,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         )
         app = build(of_records, of_prescriptions, settings, clock, observing.tracing, stop.is_set, stories)
         log.info("listening on http://%s:%d", settings.host, listener.getsockname()[1])
-        await serve(app, listener, connections=settings.max_connections, stop=stop)
+        times = Ending(settings.drain_notice, settings.request_timeout + LAST)
+        await serve(app, listener, connections=settings.max_connections, stop=stop, ending=times)
 
 
 def build(
@@ -96,6 +100,11 @@ def around(app: Any, settings: GatewaySettings, clock: Clock, tell: Callable[[Ev
 
 
 def _client(name: str, service: type[Generated], settings: GatewaySettings, events: Events) -> ServiceClient:
-    addresses = listed(getattr(settings, name))
-    source = Static(addresses) if addresses else Leases(listed(settings.registries))
+    source = _source(getattr(settings, name), settings.registries)
     return ServiceClient(name, methods=methods_of(service, LEVELS), source=source, events=events, codec=Codec())
+
+
+def _source(places: str, registries: str) -> Source:
+    if places.startswith(BY_NAME):
+        return Dns(places.removeprefix(BY_NAME))
+    return Static(listed(places)) if places else Leases(listed(registries))

@@ -21,7 +21,7 @@ from mesh.version import __version__
 from observability.setup import setup
 from observability.tracing import trace_sql
 from process.control import ControlPort
-from process.run import PARENT, run
+from process.run import PARENT, Stop, run
 from process.settings import SettingsError, load
 from protos.codec import Codec
 from storage.child import migrate_in_child
@@ -29,6 +29,8 @@ from storage.database import Database
 from storage.errors import StorageError
 
 DOMAIN = "caremesh"
+GRACE, HURRIED = 10.0, 0.7
+"""Seconds for what is in flight when it ends; a call's own deadline is shorter than the first, as a rule."""
 
 
 def main(hosted: Hosted, arguments: Sequence[str]) -> int:
@@ -54,7 +56,7 @@ def _failed(why: str, code: int) -> int:
     return code
 
 
-async def _serve(hosted: Hosted, stop: asyncio.Event) -> None:
+async def _serve(hosted: Hosted, stop: Stop) -> None:
     settings = load(hosted.settings, os.environ)
     # The child's standard input ends with this process, and so does the child.
     child = migrate_in_child(["-m", hosted.package, "migrate"], os.environ | {PARENT: "0"})
@@ -62,7 +64,7 @@ async def _serve(hosted: Hosted, stop: asyncio.Event) -> None:
         await _run(hosted, settings, stop)
 
 
-async def _run(hosted: Hosted, settings: ServiceSettings, stop: asyncio.Event) -> None:
+async def _run(hosted: Hosted, settings: ServiceSettings, stop: Stop) -> None:
     events, health = Events(), Health()
     async with AsyncExitStack() as stack:
         observed = await stack.enter_async_context(
@@ -77,6 +79,7 @@ async def _run(hosted: Hosted, settings: ServiceSettings, stop: asyncio.Event) -
         )
         control = ControlPort(settings.control_port, settings.control_token)
         observed.steered_by(control)
+        stop.steered_by(control)
         await stack.enter_async_context(control)
         tables = hosted.shape.table.metadata.tables
         database = await stack.enter_async_context(Database(settings.database, tables=tables))
@@ -92,6 +95,9 @@ async def _run(hosted: Hosted, settings: ServiceSettings, stop: asyncio.Event) -
             health=health,
             events=events,
             domain=DOMAIN,
+            notice=settings.drain_notice,
+            grace=GRACE,
+            max_age=settings.max_connection_age or float("inf"),
         )
         await stack.enter_async_context(server)
         registration = Registration(
@@ -107,6 +113,8 @@ async def _run(hosted: Hosted, settings: ServiceSettings, stop: asyncio.Event) -
         kept = timedelta(hours=settings.keys_kept_hours)
         await stack.enter_async_context(sweeping(database, hosted.shape.keys, kept))
         await stop.wait()
+        if stop.hurried:
+            server.notice, server.grace = 0.0, HURRIED
 
 
 async def _done_before(stop: asyncio.Event, work: Coroutine[object, object, None]) -> bool:

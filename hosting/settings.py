@@ -2,7 +2,7 @@
 
 from pydantic import field_validator
 
-from process.listening import Addresses, ListeningSettings, listed
+from process.listening import NOTICE, Addresses, ListeningSettings, listed
 from process.settings import setting
 from storage.address import MYSQL_FORM, SQLITE_FORM, place_of
 
@@ -18,6 +18,14 @@ class ServiceSettings(ListeningSettings):
     )
     database: str = setting("", DATABASE, repr=False)
     keys_kept_hours: int = setting(48, "hours for which an Idempotency-Key is kept; at least 24", ge=24, le=24 * 366)
+
+    drain_notice: float = setting(2.0, NOTICE, ge=0, le=600)
+    max_connection_age: float = setting(
+        0.0,
+        "seconds after which a caller is asked to make a new connection, a tenth more or less; 0: never",
+        ge=0,
+        le=86_400,
+    )
 
     @field_validator("database")
     @classmethod

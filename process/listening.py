@@ -16,11 +16,18 @@ def listed(value: str) -> list[str]:
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
-def _ip(value: str) -> str:
+def is_ip(host: str) -> bool:
+    """Whether it is an address, with or without brackets, and no name."""
     try:
-        ipaddress.ip_address(value)
+        ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        raise ValueError("must be an IP address, such as 127.0.0.1") from None
+        return False
+    return True
+
+
+def _ip(value: str) -> str:
+    if not is_ip(value) or "[" in value:
+        raise ValueError("must be an IP address, such as 127.0.0.1")
     return value
 
 
@@ -42,6 +49,12 @@ def _token(value: str) -> str:
 
 Addresses = Annotated[str, AfterValidator(_addresses)]
 """host:port, with commas between."""
+
+
+NOTICE = (
+    "seconds that callers have to go elsewhere when SIGTERM, or a drain by the control port, ends it; it answers "
+    "them until then (SIGINT does not wait)"
+)
 
 
 class ListeningSettings(Settings):

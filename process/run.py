@@ -11,20 +11,48 @@ from typing import NoReturn
 
 import uvloop
 
+from process.control import Arguments, ControlPort
 from process.settings import SettingsError
 
 PARENT = "CAREMESH_PARENT_FD"
+HURRIED = (signal.SIGINT, signal.SIGUSR1)
+"""A person's Ctrl-C; and what a supervisor sends, since SIGINT would have Python tell where in its start it is."""
 ORPHAN_GRACE = 0.25  # seconds for an orderly end once the parent is gone; the rest of 1 s is for the exit itself
 
-Main = Callable[[asyncio.Event], Awaitable[None]]
+
+class Stop(asyncio.Event):
+    """Set when the process shall end.
+
+    Attributes:
+        hurried: whether nobody is to be given notice: what is in flight is finished, and that is all.
+    """
+
+    hurried = False
+
+    def hurry(self) -> None:
+        """Sets it so."""
+        self.hurried = True
+        self.set()
+
+    def steered_by(self, control: ControlPort) -> None:
+        """`POST /drain` sets it, as SIGTERM does."""
+
+        async def drain(_: Arguments) -> dict[str, bool]:
+            self.set()
+            return {"draining": True}
+
+        control.on("POST", "/drain", drain)
+
+
+Main = Callable[[Stop], Awaitable[None]]
 
 
 def run(main: Main) -> int:
     """Runs `main`, which ends when the event it is given is set. Returns the exit code: 2 for wrong settings.
 
-    SIGTERM and SIGINT set the event; a second one exits at once. When the file descriptor named by
-    CAREMESH_PARENT_FD reaches its end, the parent is gone: the event is set and the process ends
-    within 1 s, even when its loop is stuck.
+    SIGTERM sets the event; SIGINT and SIGUSR1 set it and hurry; a second signal exits at once. When the file
+    descriptor named by CAREMESH_PARENT_FD reaches its end, the parent is gone: the event is set in a hurry and
+    the process ends within 1 s, even when its loop is stuck.
     """
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -51,17 +79,19 @@ def leave(code: int) -> NoReturn:
 
 
 async def _until_stopped(main: Main) -> None:
-    stop = asyncio.Event()
+    stop = Stop()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, *HURRIED):
         loop.add_signal_handler(number, _stop, stop, number)
-    watch_parent(lambda: loop.call_soon_threadsafe(stop.set))
+    watch_parent(lambda: loop.call_soon_threadsafe(stop.hurry))
     await main(stop)
 
 
-def _stop(stop: asyncio.Event, number: int) -> None:
+def _stop(stop: Stop, number: int) -> None:
     if stop.is_set():
         os._exit(128 + number)
+    if number in HURRIED:
+        stop.hurry()
     stop.set()
 
 

@@ -30,7 +30,7 @@ def gateway(name: str, address: str) -> Iterator[Finding]:
     """What one gateway says of the services behind it."""
     remedy = "its lines in the output of `caremesh up` say why"
     try:
-        told = _health(address)
+        told = health(address)
     except (OSError, http.client.HTTPException, ValueError) as error:
         yield wrong(name, f"http://{address}/health gives no answer ({type(error).__name__})", remedy)
         return
@@ -38,7 +38,12 @@ def gateway(name: str, address: str) -> Iterator[Finding]:
         yield _service(f"{name} → {service['service']}", service, remedy)
 
 
-def _health(address: str) -> dict[str, Any]:
+def health(address: str) -> dict[str, Any]:
+    """What a gateway answers at /health.
+
+    Raises:
+        OSError, HTTPException, ValueError: it gives no answer that could be read.
+    """
     connection = http.client.HTTPConnection(address, timeout=ANSWER)
     try:
         connection.request("GET", "/health")

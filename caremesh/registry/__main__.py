@@ -1,6 +1,5 @@
 """`python -m caremesh.registry`."""
 
-import asyncio
 import os
 
 from caremesh.registry.settings import RegistrySettings
@@ -9,11 +8,11 @@ from mesh.registry import RegistryService
 from mesh.server import Health, Server
 from observability.setup import setup
 from process.control import ControlPort
-from process.run import leave, run
+from process.run import Stop, leave, run
 from process.settings import load
 
 
-async def serve(stop: asyncio.Event) -> None:
+async def serve(stop: Stop) -> None:
     """Serves until told to stop."""
     settings, events = load(RegistrySettings, os.environ), Events()
     observing = setup(
@@ -26,6 +25,7 @@ async def serve(stop: asyncio.Event) -> None:
     )
     control = ControlPort(settings.control_port, settings.control_token)
     observing.steered_by(control)
+    stop.steered_by(control)
     server = Server([RegistryService()], host=settings.host, port=settings.port, health=Health(), events=events)
     async with observing, control, server:
         await stop.wait()

@@ -11,13 +11,13 @@ from caremesh.sink.settings import SinkSettings
 from mesh.events import Events
 from observability.setup import setup
 from process.control import ControlPort
-from process.run import leave, run
+from process.run import Stop, leave, run
 from process.settings import load
 
 log = logging.getLogger("caremesh.sink")
 
 
-async def serve(stop: asyncio.Event) -> None:
+async def serve(stop: Stop) -> None:
     """Takes letters until told to stop."""
     settings = load(SinkSettings, os.environ)
     maildir = Maildir(Path(settings.mail_folder))
@@ -32,6 +32,7 @@ async def serve(stop: asyncio.Event) -> None:
     )
     control = ControlPort(settings.control_port, settings.control_token)
     observing.steered_by(control)
+    stop.steered_by(control)
     async with observing, control:
         await asyncio.to_thread(maildir.prepare)
         stored = len(await asyncio.to_thread(maildir.letters))

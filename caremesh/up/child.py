@@ -18,6 +18,7 @@ from mesh.decide.backoff import full_jitter
 HEALTHY = 10.0  # seconds; who ran so long begins again with the shortest wait
 AT_LEAST = 0.1  # seconds before a start, so that what dies at once does not spin
 LAST_WORDS = 0.3  # seconds to read what is left in the pipe of a process that has ended
+HURRY = signal.SIGUSR1  # has a process end without waiting for its callers: they end, too
 REFUSED = 2  # the exit code of a process that does not take its settings
 
 Say = Callable[..., None]  # (name, text, colour="")
@@ -40,13 +41,25 @@ class Child:
         self.starts = 0
         self.refused = asyncio.Event()  # it ended at once, for its settings: starting again is no use
         self._inherited, self._say, self._changed, self._rng = inherited, say, changed, rng
-        self._stop = asyncio.Event()
+        self._told = asyncio.Event()  # to end, for good or to be started again
+        self._ordered, self._stopping = False, False
         self._grace = 0.0
 
     def stop(self, grace: float) -> None:
-        """Ends it: SIGTERM, and SIGKILL after `grace` seconds. A second call may shorten the grace."""
-        self._grace = max(0.0, grace)
-        self._stop.set()
+        """Ends it without notice to its callers, and kills it after `grace` seconds.
+
+        A second call may shorten the grace.
+        """
+        self._stopping = True
+        self._tell(grace)
+
+    def restart(self, grace: float) -> None:
+        """Ends it when its callers have gone, or kills it after `grace` seconds; and starts it again at once."""
+        self._tell(grace)
+
+    def _tell(self, grace: float) -> None:
+        self._ordered, self._grace = True, max(0.0, grace)
+        self._told.set()
 
     def kill(self) -> None:
         """Ends it now, with all that it started."""
@@ -57,15 +70,17 @@ class Child:
     async def keep(self) -> None:
         """Runs it again and again, until it was told to stop and has ended."""
         failures = 0
-        while not self._stop.is_set():
-            began = time.monotonic()
+        while not self._stopping:
+            self._told.clear()
+            self._ordered, began = False, time.monotonic()
             ending = await self._run()
-            if self._stop.is_set():
-                return
+            if self._ordered:
+                failures = 0
+                continue
             failures = 1 if time.monotonic() - began >= HEALTHY else failures + 1
             wait = AT_LEAST + full_jitter(failures, 0.5, 30.0, self._rng)
             self._say(self.spec.name, f"{ending}; starting it again in {wait:.1f} s", "red")
-            await _either(self._stop, wait)
+            await _either(self._told, wait)
 
     async def _run(self) -> str:
         """Runs it once; says how it ended."""
@@ -118,7 +133,7 @@ class Child:
         )
 
     async def _wait(self, process: Process) -> int:
-        ended, told = asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._stop.wait())
+        ended, told = asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._told.wait())
         try:
             await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
@@ -129,9 +144,13 @@ class Child:
             ended.cancel()
 
     async def _end(self, process: Process, ended: "asyncio.Future[int]") -> None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await asyncio.wait({ended}, timeout=self._grace)
+        while self._told.is_set() and not ended.done():  # while it ends to be started again it may be told to stop
+            self._told.clear()
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(HURRY if self._stopping else signal.SIGTERM)
+            again = asyncio.create_task(_either(self._told, self._grace))
+            await asyncio.wait((ended, again), return_when=asyncio.FIRST_COMPLETED)
+            again.cancel()
         if not ended.done():
             self._say(self.spec.name, f"did not end within {self._grace:.1f} s; killed", "yellow")
             self.kill()

@@ -5,19 +5,23 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from caremesh import state
 from caremesh.up.child import Child, Inherited, Say
 from caremesh.up.plan import Plan
 from caremesh.up.ready import wait_ready
 from caremesh.up.stream import ME
+from process.control import Arguments, ControlPort, Refused
 
 Announce = Callable[[Plan], None]
 # Who stops first, and in which second at the latest: gateways finish what they have begun while the services
 # still answer, services withdraw their leases and hand over their letters while registry and sink still listen.
 ORDER = (("gateway", 1.1), ("prescriptions records", 1.9), ("mail-sink registry", 2.2))
+RESTART = 30.0  # seconds for a process that is started again to end in order
 SLOW = 20.0  # seconds after which to say what is not ready yet
 
 
@@ -29,6 +33,8 @@ class Supervisor:
         self._data, self._lock_fd, self._say, self._rng = data, lock_fd, say, rng
         self._stop = asyncio.Event()
         self.children: list[Child] = []
+        self._control = ControlPort(0, plan.token)
+        self._control.on("POST", "/restart", self._restart)
         self.failed = False
 
     def stop(self) -> None:
@@ -48,8 +54,8 @@ class Supervisor:
         with _pipe() as parent_fd:
             inherited = Inherited(parent_fd, self._lock_fd)
             self.children = [Child(spec, inherited, self._say, self._save, self._rng) for spec in self.plan.specs]
-            self._save()
-            async with asyncio.TaskGroup() as group:
+            async with self._control, asyncio.TaskGroup() as group:
+                self._save()
                 keeping = {child: group.create_task(child.keep()) for child in self.children}
                 watching = [group.create_task(work) for work in (self._announce(announce), self._watch_refused())]
                 await self._stop.wait()
@@ -96,13 +102,28 @@ class Supervisor:
         self.failed = True
         self.stop()
 
+    async def _restart(self, arguments: Arguments) -> Any:
+        """Has one process end in order and start again; answers at once, with the pid that it had."""
+        name = arguments.get("name")
+        child = next((child for child in self.children if child.spec.name == name), None)
+        if child is None:
+            there = ", ".join(one.spec.name for one in self.children)
+            raise Refused(HTTPStatus.NOT_FOUND, f"there is no such process; there is {there}")
+        if self._stop.is_set():
+            raise Refused(HTTPStatus.CONFLICT, "everything is ending")
+        self._say(child.spec.name, "ends, to be started again", "yellow")
+        child.restart(RESTART)
+        return {"pid": child.pid}
+
     def _save(self) -> None:
         told = tuple(
             state.Running(one.spec.name, one.spec.kind, one.pid, one.spec.address, one.spec.control)
             for one in self.children
         )
         try:
-            state.write(self._data, state.State(os.getpid(), self.plan.gateway, self.plan.token, told))
+            state.write(
+                self._data, state.State(os.getpid(), self.plan.gateway, self.plan.token, told, self._control.address)
+            )
         except OSError as error:  # a full disk must not end the supervisor
             self._say(ME, f"{self._data / state.STATE} cannot be written ({error.strerror})", "red")
 

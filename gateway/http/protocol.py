@@ -19,6 +19,8 @@ class Protocol(HttpToolsProtocol):
 
     cap = 500
     """Connections; those above it are answered 503 and closed, and twice as many are not even answered."""
+    stop: asyncio.Event
+    """Once it is set, each connection ends with its next answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -58,6 +60,8 @@ class Protocol(HttpToolsProtocol):
         self._disarm()
         self._in_headers, self._in_body, self._head = False, True, 0
         super().on_headers_complete()
+        if self.stop.is_set() and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._in_body = False
@@ -100,9 +104,9 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def capped(cap: int) -> type[Protocol]:
-    """The protocol for at most `cap` connections."""
-    return type("CappedProtocol", (Protocol,), {"cap": cap})
+def limited(cap: int, stop: asyncio.Event) -> type[Protocol]:
+    """The protocol for at most `cap` connections, which end with their next answer once `stop` is set."""
+    return type("LimitedProtocol", (Protocol,), {"cap": cap, "stop": stop})
 
 
 def _exchange(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:

@@ -5,19 +5,34 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import uvicorn
 
 from gateway.http.edge import App
 from gateway.http.limits import KEEP_ALIVE
-from gateway.http.protocol import capped
-
-GRACE = 1
-"""Seconds for requests in flight when the gateway ends; uvicorn counts whole ones, and all must end within 3."""
+from gateway.http.protocol import limited
+from process.run import Stop
 
 BACKLOG = 1024
 
 log = logging.getLogger("gateway")
+
+
+class Ending(NamedTuple):
+    """How long the end may take.
+
+    Attributes:
+        notice: seconds in which everything is still answered, and each connection closed after its answer.
+        grace: seconds after that for what is in flight.
+    """
+
+    notice: float
+    grace: float
+
+
+HURRIED = Ending(0.0, 1.0)
+"""All must end within 3 seconds then."""
 
 
 class Server(uvicorn.Server):
@@ -46,11 +61,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(app: App, listener: socket.socket, *, connections: int, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set, then finishes what is in flight for at most GRACE seconds."""
+async def serve(app: App, listener: socket.socket, *, connections: int, stop: Stop, ending: Ending) -> None:
+    """Serves until `stop` is set; then gives notice, finishes what is in flight, and closes."""
     config = uvicorn.Config(
         app,
-        http=capped(connections),
+        http=limited(connections, stop),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -59,12 +74,17 @@ async def serve(app: App, listener: socket.socket, *, connections: int, stop: as
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=GRACE,
     )
     server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    stopping.cancel()
-    await serving
+    grace = HURRIED.grace  # if this is cancelled
+    try:
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        notice, grace = HURRIED if stop.hurried else ending
+        await asyncio.wait({serving}, timeout=notice)
+    finally:
+        config.timeout_graceful_shutdown = grace  # type: ignore[assignment]  # a fraction is as good
+        server.should_exit = True
+        await serving

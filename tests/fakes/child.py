@@ -1,6 +1,6 @@
 """A process for the supervisor to keep: says that it is up, and ends as it is told.
 
-Arguments: one of `plain` (ends on SIGTERM or when its parent is gone), `stubborn` (ignores SIGTERM),
+Arguments: one of `plain` (says which signal ends it, or ends when its parent is gone), `stubborn` (ignores signals),
 `dies` (exit code 3), `refuses` (exit code 2), `long` (prints one line of 200,000 characters, then as plain),
 `family` (starts a process of its own and says its pid, then as plain).
 """
@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
+
+ENDING = {signal.SIGTERM, signal.SIGUSR1}
 
 
 def _orphan() -> None:
@@ -31,12 +33,13 @@ def main(kind: str) -> int:
     sys.stdout.flush()
     threading.Thread(target=_orphan, daemon=True).start()
     if kind == "stubborn":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)
         signal.pause()
-    signal.sigwait({signal.SIGTERM})
+    sys.stdout.write(f"ends by {signal.Signals(signal.sigwait(ENDING)).name}\n")
     return 0
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM} if sys.argv[1] != "stubborn" else ())
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING if sys.argv[1] != "stubborn" else ())
     sys.exit(main(sys.argv[1]))

@@ -14,6 +14,7 @@ from random import Random
 import pytest
 
 from caremesh import state
+from caremesh.control import Unanswered, ask
 from caremesh.up import child as supervised_child
 from caremesh.up.plan import Plan, Spec
 from caremesh.up.supervisor import ORDER, Supervisor
@@ -45,7 +46,7 @@ def plan(**kinds: str) -> Plan:
     """One process of each kind named, behaving so."""
     command = {name: (sys.executable, "-S", child.__file__, behaviour) for name, behaviour in kinds.items()}
     specs = [Spec(f"{name}.1", name, command[name], 1, 2, dict(os.environ)) for name in kinds]
-    return Plan(tuple(specs), (), "")
+    return Plan(tuple(specs), (), "a token of sixteen")
 
 
 @asynccontextmanager
@@ -201,3 +202,65 @@ async def test_what_a_killed_process_had_started_does_not_outlive_it(tmp_path: P
         assert state.alive(own)
         os.kill(pid, signal.SIGKILL)
         await until(lambda: not state.alive(own))
+
+
+async def test_one_process_is_started_again_in_order_and_at_once(tmp_path: Path) -> None:
+    """It takes its leave from its callers first, which a stop of everything does not; the others go on."""
+    async with supervised(tmp_path, plan(**ALL)) as (supervisor, heard, _):
+        await until(up(heard, *ALL))
+        before = {child.spec.name: child.pid for child in supervisor.children}
+        assert await asked(tmp_path, "records.1") == {"pid": before["records.1"]}
+        await until(lambda: heard.count("records.1", "up ") == 2)
+        after = {child.spec.name: child.pid for child in supervisor.children}
+        assert {name for name in before if before[name] != after[name]} == {"records.1"}
+        assert heard.count("records.1", "ends by SIGTERM") == 1
+        assert heard.count("records.1", "starting it again in") == 0
+    assert heard.count("records.1", "ends by SIGUSR1") == 1
+    assert heard.count("gateway.1", "ends by SIGUSR1") == 1
+
+
+async def test_a_process_that_waits_to_be_started_again_is_started_at_once_when_asked(tmp_path: Path) -> None:
+    """Whoever mended what was wrong does not wait for the pause."""
+    async with supervised(tmp_path, plan(gateway="dies")) as (supervisor, heard, _):
+        await until(lambda: heard.count("gateway.1", "ended with exit code 3") == 1)
+        starts = supervisor.children[0].starts
+        supervisor.children[0].restart(1.0)
+        await until(lambda: supervisor.children[0].starts > starts)
+
+
+async def test_a_stop_does_not_wait_for_one_that_takes_its_leave(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a restart ends everything as quickly as ever."""
+    async with supervised(tmp_path, plan(gateway="stubborn", registry="plain")) as (supervisor, heard, task):
+        await until(up(heard, "gateway", "registry"))
+        await asyncio.sleep(0.1)  # until it has set its signals' handling, which it cannot tell
+        supervisor.children[0].restart(1000.0)
+        await asyncio.sleep(0)
+        supervisor.stop()
+        await task
+    assert heard.count("gateway.1", "up ") == 1
+    assert heard.count("gateway.1", "did not end within ") == 1
+
+
+async def test_who_does_not_end_is_killed_and_started_again_all_the_same(tmp_path: Path) -> None:
+    """A rolling restart must not hang on one that does."""
+    async with supervised(tmp_path, plan(gateway="stubborn")) as (supervisor, heard, _):
+        await until(up(heard, "gateway"))
+        await asyncio.sleep(0.1)  # as above
+        supervisor.children[0].restart(0.2)
+        await until(lambda: heard.count("gateway.1", "up ") == 2)
+        assert heard.count("gateway.1", "did not end within 0.2 s; killed") == 1
+
+
+async def test_a_process_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    """The answer says which there are."""
+    async with supervised(tmp_path, plan(gateway="plain", registry="plain")) as (_, heard, _task):
+        await until(up(heard, "gateway", "registry"))
+        with pytest.raises(Unanswered, match=r"there is gateway\.1, registry\.1"):
+            await asked(tmp_path, "records.9")
+
+
+async def asked(place: Path, name: str) -> object:
+    """Asks the supervisor as `caremesh restart` does."""
+    running = state.running(place)
+    assert running
+    return await asyncio.to_thread(ask, running, running.supervisor, "POST", "/restart", name=name)

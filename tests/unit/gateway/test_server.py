@@ -11,6 +11,7 @@ import pytest
 
 from gateway.examples import NEW_RECORD
 from gateway.http import protocol, server
+from process.run import Stop
 from tests.fakes.gateway import Gateway
 from tests.fakes.waiting import until
 
@@ -21,7 +22,7 @@ class Served:
 
     gateway: Gateway
     port: int
-    stop: asyncio.Event
+    stop: Stop
     task: asyncio.Task[None]
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -39,16 +40,18 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(connections: int = 50) -> AsyncIterator[Served]:
-    """Serves it until the block ends."""
-    gateway, stop = Gateway(), asyncio.Event()
+async def serving(connections: int = 50, notice: float = 0.0, grace: float = 30.0) -> AsyncIterator[Served]:
+    """Serves it until the block ends. The grace is long, since a busy machine may take its time."""
+    gateway, stop = Gateway(), Stop()
     listener = server.listen("127.0.0.1", 0)
-    task = asyncio.create_task(server.serve(gateway.app, listener, connections=connections, stop=stop))
+    ending = server.Ending(notice, grace)
+    task = asyncio.create_task(server.serve(gateway.app, listener, connections=connections, stop=stop, ending=ending))
     try:
         yield Served(gateway, listener.getsockname()[1], stop, task)
     finally:
         stop.set()
-        await task
+        if not task.cancelled():
+            await task
 
 
 def answers(raw: bytes) -> list[tuple[int, dict[str, str], bytes]]:
@@ -274,11 +277,31 @@ async def test_a_head_has_the_headers_of_its_get_and_no_body() -> None:
         assert (status, headers["content-length"], body) == (200, "17", b"")
 
 
-async def test_a_request_in_flight_is_finished_when_the_gateway_ends_and_none_is_taken(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_within_the_notice_all_is_answered_and_each_connection_closed_after_its_answer() -> None:
+    """A balancer needs a moment to see that /readyz says 503; until then it sends what it likes."""
+    async with serving(notice=60.0) as served:
+        old = await served.open()
+        assert (await ask_again(old))[0] == 200
+        served.stop.set()
+        for connection in (old, await served.open()):
+            status, headers, _ = await ask_again(connection)
+            assert (status, headers["connection"]) == (200, "close")
+            assert await connection[0].read() == b""
+            connection[1].close()
+        served.task.cancel()
+        await asyncio.wait({served.task})
+
+
+async def test_in_a_hurry_nobody_is_given_notice() -> None:
+    """Ctrl-C ends everything, so there is nobody to go to."""
+    async with serving(notice=60.0) as served:
+        served.stop.hurry()
+        async with asyncio.timeout(15):
+            await served.task
+
+
+async def test_a_request_in_flight_is_finished_when_the_gateway_ends_and_none_is_taken() -> None:
     """An orderly end loses nothing."""
-    monkeypatch.setattr(server, "GRACE", 30)  # a busy machine may take longer for what this test does meanwhile
     async with serving() as served:
         gate, waiting = asyncio.Event(), []
         service = served.gateway.records

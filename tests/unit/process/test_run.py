@@ -1,5 +1,6 @@
 """A process runs until it is told to stop, and then ends in time."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -10,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from caremesh.control import ask
+from caremesh.state import Running, State
+from process.control import ControlPort
+from process.run import Stop
+
 ROOT = Path(__file__).parents[3]
 ORDERLY = """
 import asyncio, sys
@@ -17,7 +23,7 @@ from process.run import run
 async def main(stop):
     print("up", flush=True)
     await stop.wait()
-    print("orderly", flush=True)
+    print("hurried" if stop.hurried else "orderly", flush=True)
     await asyncio.sleep({rest})
 sys.exit(run(main))
 """
@@ -49,10 +55,29 @@ def test_a_signal_ends_it_in_order_and_a_second_one_at_once() -> None:
     process = start(ORDERLY.format(rest=60))
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
-    assert process.stdout.readline() == "orderly\n"
+    assert process.stdout.readline() == "hurried\n"
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert process.returncode == 128 + signal.SIGINT
+
+
+def test_a_supervisor_that_ends_everything_has_it_hurry() -> None:
+    """Nobody is left to whom callers could go, so nobody waits for them to go."""
+    process = start(ORDERLY.format(rest=0))
+    process.send_signal(signal.SIGUSR1)
+    out, _ = process.communicate(timeout=10)
+    assert (out, process.returncode) == ("hurried\n", 0)
+
+
+async def test_the_control_port_has_it_drain() -> None:
+    """As SIGTERM does, for whoever cannot send signals."""
+    stop, control = Stop(), ControlPort(0, "a token of sixteen")
+    stop.steered_by(control)
+    async with control:
+        running = Running("one", "one", 1, "", control.address)
+        state = State(1, "", "a token of sixteen", ())
+        assert await asyncio.to_thread(ask, state, running, "POST", "/drain") == {"draining": True}
+    assert (stop.is_set(), stop.hurried) == (True, False)
 
 
 def orphan(code: str) -> tuple[str, int, float]:
@@ -69,8 +94,8 @@ def orphan(code: str) -> tuple[str, int, float]:
 
 def test_it_ends_when_its_parent_is_gone_even_with_its_loop_stuck() -> None:
     """A killed supervisor must leave no process behind that holds its ports."""
-    assert orphan(ORDERLY.format(rest=0))[:2] == ("orderly\n", 0)
-    assert orphan(ORDERLY.format(rest=60))[:2] == ("orderly\n", 1)
+    assert orphan(ORDERLY.format(rest=0))[:2] == ("hurried\n", 0)
+    assert orphan(ORDERLY.format(rest=60))[:2] == ("hurried\n", 1)
     assert orphan(STUCK)[:2] == ("", 1)
 
 
