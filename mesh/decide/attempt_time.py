@@ -1,6 +1,6 @@
 """How long to wait for one attempt: a few times what the slowest took of late."""
 
-from math import log2
+from math import ceil, log2
 
 from mesh.policy.calls import AttemptPolicy
 
@@ -49,7 +49,7 @@ class Latencies:
         self.quantile = self._found() if self._count >= self._policy.minimum else None
 
     def _found(self) -> float:
-        above = (1 - self._policy.quantile) * self._count
+        above = self._count - ceil(self._policy.quantile * self._count)
         for bucket in range(BUCKETS - 1, -1, -1):
             if self._all[bucket] > above:
                 return float(FINEST * 2.0 ** (bucket / STEPS))

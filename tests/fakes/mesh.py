@@ -1,13 +1,15 @@
 """Handlers, endpoints and calls for tests of the mesh; no health care in them."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from mesh.call import Call, Level, Method, Reply
+from mesh.call import Call, Handler, Level, Method, Reply
 from mesh.decide.load import Load
 from mesh.errors import MeshError
 from mesh.events import Event, Events
 from mesh.policy import BalancePolicy
+from tests.fakes.clock import TurnedClock
 
 E = TypeVar("E", bound=Event)
 
@@ -31,6 +33,19 @@ class Scripted:
         if error is not None:
             raise error
         return Reply("well")
+
+
+def never(_: Call) -> "asyncio.Future[Reply]":
+    """A handler that does not answer."""
+    return asyncio.get_running_loop().create_future()
+
+
+async def finished(clock: TurnedClock, handler: Handler, call: Call, seconds: float = 30.0) -> Reply:
+    """What a call ends in within so many seconds of the turned clock."""
+    task = asyncio.ensure_future(handler(call))
+    await clock.turn(seconds)
+    assert task.done()
+    return await task
 
 
 class FakeEndpoint(Scripted):
