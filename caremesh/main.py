@@ -39,6 +39,7 @@ COMMANDS = {
     "mail": Command("caremesh.mail.command", "what became of letters, and what came to the inbox of this machine"),
     "backup": Command("caremesh.backups.backup", "copy both databases into a new folder, while the clinic runs or not"),
     "restore": Command("caremesh.backups.restore", "put such a folder back into the stopped clinic"),
+    "explain": Command("caremesh.explain.command", "why a request went as it did: each attempt, each decision"),
     "doctor": Command("caremesh.doctor.command", "look for what is wrong here and say how to mend it"),
 }
 
@@ -51,6 +52,7 @@ a first visit:
   caremesh doctor                      when something does not work
 
 against bad days:
+  caremesh explain REQUEST_ID          why one request failed, or took so long; the id is in its Request-Id
   caremesh mail list                   what waits, what failed, what nobody knows; `caremesh mail --help` for the rest
   caremesh backup DIR                  every night, into a folder on another disk
   caremesh restore DIR                 after the clinic was stopped; `caremesh up` then starts it as it was

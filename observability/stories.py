@@ -21,11 +21,12 @@ BYTES = 4 * 2**20  # of either kind
 EVENTS = 200  # of one request; it has some five an attempt
 OTHERS = 500  # events that belong to no request: breakers, probes, endpoints
 BEFORE = 60.0  # seconds before a request from which such events are told with it
+ENDLESS = (float("inf"), float("-inf"))
 ROW = 120  # bytes that a row takes beside its values
 
 CALL_STARTED = "CallStarted"
 # What happens in every call that goes well.
-_SMOOTH = frozenset({CALL_STARTED, "Chosen", "AttemptStarted", "WouldHave"})
+_SMOOTH = frozenset({CALL_STARTED, "CacheHit", "CacheMissed", "FillDiscarded", "Chosen", "AttemptStarted", "WouldHave"})
 
 
 class Shape(NamedTuple):
@@ -44,8 +45,9 @@ class Row(NamedTuple):
     values: tuple[Any, ...]
 
     def told(self, zero: float) -> dict[str, Any]:
-        """As JSON, with the milliseconds since `zero`."""
-        return {"event": self.shape.name, "ms": round((self.at - zero) * 1000, 3), **self.named()}
+        """As JSON, which knows no infinity, with the milliseconds since `zero`."""
+        named = {name: None if value in ENDLESS else value for name, value in self.named().items()}
+        return {"event": self.shape.name, "ms": round((self.at - zero) * 1000, 3), **named}
 
     def named(self) -> dict[str, Any]:
         return dict(zip(self.shape.fields, self.values, strict=True))

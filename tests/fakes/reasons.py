@@ -29,7 +29,8 @@ def reasons() -> frozenset[str]:
     found = {word for node in _nodes(MESH) for word in (*_keyword(node), *_assigned(node))}
     for folder in DECIDING:
         found |= {word for node in _nodes(MESH / folder) for word in _constants(node) if SEVERAL.fullmatch(word)}
-    return frozenset(found | outcomes())
+    fields = {word for node in _nodes(MESH) for word in _assigned(node, "__slots__")}
+    return frozenset(found - fields | outcomes())
 
 
 def _nodes(place: Path) -> Iterator[ast.AST]:
@@ -49,8 +50,8 @@ def _keyword(node: ast.AST) -> Iterator[str]:
                 yield from _words(keyword.value)
 
 
-def _assigned(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "reason" for to in node.targets):
+def _assigned(node: ast.AST, name: str = "reason") -> Iterator[str]:
+    if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == name for to in node.targets):
         yield from _words(node.value)
 
 

@@ -1,0 +1,159 @@
+"""One event in words."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from caremesh.explain.reasons import INVALIDATED, outcome, why
+
+Told = Mapping[str, Any]
+"""An event as a gateway tells it: "event" names it, the rest are its fields."""
+
+
+def told(event: Told) -> str:
+    """The event in words; one that this version does not know, with its fields."""
+    tell = TOLD.get(event["event"])
+    if tell:
+        return tell(event)
+    fields = ", ".join(f"{name} {value}" for name, value in event.items() if name not in ("event", "ms", "request_id"))
+    return f"{event['event']}: {fields}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration as people say it; None is endless."""
+    if value is None:
+        return "as long as it takes"
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.0f} ms" if value >= 0.01 else f"{value * 1000:.1f} ms"  # noqa: PLR2004
+
+
+def method(path: str) -> str:
+    """A method without its package: "/caremesh.v1.PatientRecordsService/GetPatientRecord" is long."""
+    return path.rpartition(".")[2].replace("/", ".")
+
+
+def _call_started(event: Told) -> str:
+    return f"{method(event['method'])} is called; {seconds(event['granted'])} are granted {why(event['reason'])}"
+
+
+def _call_ended(event: Told) -> str:
+    ended = "is answered" if event["outcome"] == "ok" else f"ends in {event['outcome']}"
+    return f"the call {ended}, after {_took(event)}"
+
+
+def _chosen(event: Told) -> str:
+    scores = " against ".join(f"{address} at {seconds(score)}" for address, score in event["weighed"])
+    weighed = f"{scores} weighed; " if scores else ""
+    asked = f"{event['available']} of {event['known']} can be asked"
+    return f"{asked}; {weighed}{event['endpoint']} is chosen: {why(event['reason'])}"
+
+
+def _nobody(event: Told) -> str:
+    return f"nobody to ask, of {event['known']} that are known: {why(event['reason'])}"
+
+
+def _attempt_started(event: Told) -> str:
+    return f"attempt {event['number']} goes to {event['endpoint']} and has {seconds(event['granted'])}"
+
+
+def _attempt_ended(event: Told) -> str:
+    return f"attempt {event['number']} at {event['endpoint']} {outcome(event['outcome'])}, after {_took(event)}"
+
+
+def _retried(event: Told) -> str:
+    pause = f"in {seconds(event['delay'])}" if event["delay"] else "at once"
+    return f"attempt {event['number']} ended in {event['outcome']}: again {pause}; {_budget(event)}"
+
+
+def _not_retried(event: Told) -> str:
+    return f"attempt {event['number']} ended in {event['outcome']}: not again, {why(event['reason'])}; {_budget(event)}"
+
+
+def _budget(event: Told) -> str:
+    return f"{event['budget']} retries left"
+
+
+def _took(event: Told) -> str:
+    return seconds(event["seconds"])
+
+
+def _fault(event: Told) -> str:
+    ends = f"it is made to fail as {event['error']}" if event["error"] else "nothing else befalls it"
+    return f"a fault on purpose at {event['endpoint']}: {seconds(event['delay'])} of delay, {ends}"
+
+
+def _would_have(event: Told) -> str:
+    where = f" at {event['endpoint']}" if event["endpoint"] else ""
+    return f"in shadow: {event['policy']} would have {event['what']}{where}: {why(event['reason'])}"
+
+
+def _breaker(event: Told) -> str:
+    return f"{event['service']}: the breaker of {event['endpoint']} is {event['after']}: {event['reason']}"
+
+
+def _ejection(event: Told) -> str:
+    return f"{event['service']}: {event['endpoint']} is {event['after']} (was {event['before']}): {event['reason']}"
+
+
+def _probe(event: Told) -> str:
+    return f"{event['service']}: {event['endpoint']} answers its probes as {event['after']} (was {event['before']})"
+
+
+def _endpoints(event: Told) -> str:
+    came = [*(f"{address} comes" for address in event["added"]), *(f"{address} leaves" for address in event["removed"])]
+    return f"{event['service']}: {', '.join(came)}: {event['reason']}"
+
+
+def _registry(event: Told) -> str:
+    return f"registry {event['registry']} {'answers' if event['reachable'] else 'is away'}: {why(event['reason'])}"
+
+
+def _cache_hit(event: Told) -> str:
+    stale = f", though it is stale: {why(event['reason'])}" if event["how"] == "stale" else ""
+    return f"answered without a call, by what was read {seconds(event['age'])} ago{stale}"
+
+
+def _cache_missed(event: Told) -> str:
+    return f"a call is needed: {why(event['reason'])}"
+
+
+def _fill_discarded(event: Told) -> str:
+    return f"the answer is not kept: {why(event['reason'])}"
+
+
+def _invalidated(event: Told) -> str:
+    what = "all answers that are kept" if event["tags"] is None else f"what is kept under {event['tags']} tags"
+    return f"{event['service']}: {what} counts as old: {INVALIDATED.get(event['reason'], event['reason'])}"
+
+
+def _store(event: Told) -> str:
+    reached = "answers" if event["reachable"] else "is away"
+    return f"{event['service']}: the store of answers {reached}: {why(event['reason'])}"
+
+
+def _answered(event: Told) -> str:
+    return f"the client is answered {event['status']}, after {_took(event)}"
+
+
+TOLD: Mapping[str, Callable[[Told], str]] = {
+    "Answered": _answered,
+    "AttemptEnded": _attempt_ended,
+    "AttemptStarted": _attempt_started,
+    "BreakerChanged": _breaker,
+    "CacheHit": _cache_hit,
+    "CacheMissed": _cache_missed,
+    "CallEnded": _call_ended,
+    "CallStarted": _call_started,
+    "Chosen": _chosen,
+    "EjectionChanged": _ejection,
+    "EndpointsChanged": _endpoints,
+    "FaultInjected": _fault,
+    "FillDiscarded": _fill_discarded,
+    "Invalidated": _invalidated,
+    "NobodyToAsk": _nobody,
+    "NotRetried": _not_retried,
+    "ProbeChanged": _probe,
+    "RegistryChanged": _registry,
+    "Retried": _retried,
+    "StoreChanged": _store,
+    "WouldHave": _would_have,
+}
+"""Every event that a request can meet, or that can lie around one."""
