@@ -28,15 +28,15 @@ def p99(made: Sequence[Made]) -> float:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The smallest value that so large a share of them does not exceed; 0 of none."""
+    """The smallest value that so large a share of them does not exceed; of none there is none, and no bound holds."""
     ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
 def share_of(attempts: Iterable[Attempt], endpoint: str, begin: float, end: float = float("inf")) -> float:
-    """The share of that time's attempts that went to an endpoint, in percent."""
+    """The share of that time's attempts that went to an endpoint, in percent; no number where there were none."""
     there = [each.endpoint == endpoint for each in attempts if begin <= each.at < end]
-    return 100.0 * sum(there) / len(there) if there else 0.0
+    return 100.0 * sum(there) / len(there) if there else math.nan
 
 
 def out_of_rotation(attempts: Sequence[Attempt], endpoint: str, begin: float, end: float) -> float:

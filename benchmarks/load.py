@@ -44,7 +44,7 @@ class Load:
     def __init__(self, way: Way, rate: float, rng: Random) -> None:
         self._way, self._rate, self._rng = way, rate, rng
         self.made: list[Made] = []
-        self.most_in_flight = 0
+        self.most_in_flight, self._enough = 0, False
         self._loop = asyncio.get_running_loop()
         self.began = self._loop.time()
 
@@ -52,13 +52,19 @@ class Load:
         """Seconds since it began."""
         return self._loop.time() - self.began
 
-    async def run(self, seconds: float) -> None:
-        """Begins the calls of so many seconds, and returns when the last has ended."""
+    def enough(self) -> None:
+        """No more calls begin."""
+        self._enough = True
+
+    async def run(self, seconds: float = float("inf")) -> None:
+        """Begins the calls of so many seconds, or until it is enough, and returns when the last has ended."""
         in_flight = set[asyncio.Task[None]]()
         self.began = self._loop.time()
         for number, (at, method) in enumerate(self._arrivals(seconds)):
             if (wait := at - self.now()) > 0:
                 await asyncio.sleep(wait)
+            if self._enough:
+                break
             task = self._loop.create_task(self._call(number, at, method))
             in_flight.add(task)
             task.add_done_callback(in_flight.discard)

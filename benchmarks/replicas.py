@@ -14,23 +14,26 @@ PATIENCE = 30.0  # seconds for a process to do what it is told; machines are bus
 
 
 class Replica:
-    """One process while its block is entered.
+    """One process.
+
+    Args:
+        module: what is run, as `python -m`; it prints its address, and takes its options as JSON.
 
     Attributes:
         address: "host:port", the same after a restart.
     """
 
-    def __init__(self, options: Options | None = None) -> None:
-        self._options = options or Options()
+    def __init__(self, options: Options, module: str = "benchmarks.work") -> None:
+        self._options, self._module = options, module
         self.address = ""
-        self._process: asyncio.subprocess.Process
+        self._running: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Returns once it serves."""
-        self._process = await asyncio.create_subprocess_exec(
+        self._running = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "benchmarks.work",
+            self._module,
             json.dumps(asdict(self._options)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -40,23 +43,29 @@ class Replica:
             raise RuntimeError("a replica ended at its start; what it says is above")
         self._options = replace(self._options, port=int(self.address.rpartition(":")[2]))
 
-    async def behave(self, **behaviour: object) -> None:
-        """Changes what is named (`work.Behaviour`); returns once that holds."""
+    async def behave(self, **behaviour: object) -> dict[str, float]:
+        """Changes what is named (`work.Behaviour`); returns once that holds, with its `state`."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(behaviour).encode() + b"\n")
-        await self._line()
+        state: dict[str, float] = json.loads(await self._line())
+        return state
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Sends a signal that ends it; returns once it has ended."""
+        if self._running is None:
+            return
         if self._process.returncode is None:
             self._process.send_signal(number)
-            if number is signal.SIGKILL:
-                self._process.send_signal(signal.SIGCONT)
         async with asyncio.timeout(PATIENCE):
             await self._process.wait()
+
+    @property
+    def _process(self) -> asyncio.subprocess.Process:
+        assert self._running is not None
+        return self._running
 
     async def _line(self) -> str:
         assert self._process.stdout is not None
@@ -65,14 +74,14 @@ class Replica:
 
 
 @asynccontextmanager
-async def replicas(count: int, options: Options | None = None) -> AsyncIterator[list[Replica]]:
+async def replicas(
+    count: int, options: Options | None = None, module: str = "benchmarks.work"
+) -> AsyncIterator[list[Replica]]:
     """So many replicas, all alike but for what they draw."""
     options = options or Options()
     async with AsyncExitStack() as running:
-        made = []
-        for number in range(count):
-            replica = Replica(replace(options, seed=options.seed * 1_000 + number))
-            await replica.start()
+        made = [Replica(replace(options, seed=1_000 * options.seed + number), module) for number in range(count)]
+        for replica in made:
             running.push_async_callback(replica.end)
-            made.append(replica)
+        await asyncio.gather(*(replica.start() for replica in made))
         yield made

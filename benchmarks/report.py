@@ -1,6 +1,7 @@
 """One report for all rows: what was measured either way, what must be reached, and whether it was."""
 
 import json
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def combined(runs: Sequence[Figures], bounds: Sequence[Bound]) -> dict[str, floa
 
 @dataclass(frozen=True)
 class Outcome:
-    """A row's figures by way of calling, "mesh" first, each combined out of its runs."""
+    """A row's figures by way of calling, each combined out of its runs. The first way is the one that is judged."""
 
     name: str
     claim: str
@@ -70,22 +71,27 @@ class Outcome:
     by_way: Mapping[str, Figures]
 
     @property
+    def figures(self) -> Figures:
+        """Those that are judged."""
+        return next(iter(self.by_way.values()))
+
+    @property
     def broken(self) -> list[str]:
-        """Each bound that the mesh does not keep, in a sentence."""
+        """Each bound that is not kept, in a sentence."""
         return self.broken_of(*Kind)
 
     def broken_of(self, *kinds: Kind) -> list[str]:
         """Those of these kinds."""
-        figures = self.by_way["mesh"]
         return [
-            f"{self.name}: {bound.figure} is {number(figures[bound.figure])}, and must be {bound.told(figures)}"
+            f"{self.name}: {bound.figure} is {number(self.figures[bound.figure])}, "
+            f"and must be {bound.told(self.figures)}"
             for bound in self.bounds
-            if bound.kind in kinds and not bound.holds(figures)
+            if bound.kind in kinds and not bound.holds(self.figures)
         ]
 
     def table(self) -> str:
         """For people: a line a figure."""
-        figures, musts = self.by_way["mesh"], {bound.figure: bound for bound in self.bounds}
+        figures, musts = self.figures, {bound.figure: bound for bound in self.bounds}
         lines = [f"{self.name}: {self.claim}", _line("", "must reach", *self.by_way)]
         for name in figures:
             bound = musts.get(name)
@@ -95,8 +101,7 @@ class Outcome:
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, object]:
-        figures = self.by_way["mesh"]
-        must = {bound.figure: bound.told(figures) for bound in self.bounds}
+        must = {bound.figure: bound.told(self.figures) for bound in self.bounds}
         return {"row": self.name, "claim": self.claim, "must": must, **self.by_way, "broken": self.broken}
 
 
@@ -106,8 +111,8 @@ def as_json(outcomes: Sequence[Outcome], **conditions: object) -> str:
 
 
 def number(value: float) -> str:
-    if value == float("inf"):
-        return "never"
+    if math.isnan(value):
+        return "–"
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 1_000 else f"{value:,.2f}"  # noqa: PLR2004
 
 

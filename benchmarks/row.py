@@ -57,7 +57,7 @@ class Row:
         claim: what happens in it, in a line.
         measure: makes one run with one way of calling.
         bounds: what the mesh must reach.
-        ways: those that are measured, "mesh" first.
+        ways: those that are measured; the first is judged.
     """
 
     name: str

@@ -1,20 +1,21 @@
 """The ways of calling that are compared: through the mesh, and with plain grpclib stubs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from itertools import cycle
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import grpc
 from grpclib.client import Channel, UnaryUnaryMethod
 
+from benchmarks.replicas import PATIENCE
 from benchmarks.work import METHODS, SERVICE, Raw
 from mesh.call import IDEMPOTENCY_KEY
 from mesh.client import ServiceClient
-from mesh.endpoints import Source, Static
+from mesh.endpoints import Leases, Static
 from mesh.events import AttemptStarted, Events
-from mesh.policy import Policy
 from mesh.transport import split_address
 
 TIMEOUT = 2.0
@@ -75,32 +76,51 @@ class Plain:
         return await stubs[method](message, timeout=TIMEOUT)
 
 
-Entered = Callable[[Sequence[str], int], AbstractAsyncContextManager[Way]]
-"""Makes a way of calling out of the replicas' addresses and a seed."""
+class Grpcio:
+    """Google's client, to one server."""
+
+    def __init__(self, channel: Any) -> None:
+        self.attempts = list[Attempt]()
+        self._stubs = {name: channel.unary_unary(method.path) for name, method in METHODS.items()}
+
+    async def call(self, method: str, message: bytes) -> bytes:
+        return bytes(await self._stubs[method](message, timeout=TIMEOUT))
+
+
+class Entered(Protocol):
+    """Makes a way of calling out of the replicas' addresses, a seed, and the registries that know them, if any."""
+
+    def __call__(
+        self, addresses: Sequence[str], seed: int, registries: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Way]: ...
 
 
 @asynccontextmanager
-async def mesh(
-    addresses: Sequence[str], seed: int, source: Source | None = None, policy: Policy | None = None
-) -> AsyncIterator[Mesh]:
-    """Returns once it has made a call."""
+async def mesh(addresses: Sequence[str], seed: int, registries: Sequence[str] = ()) -> AsyncIterator[Mesh]:
+    """Returns once it knows all of them and has made a call."""
     events = Events()
     async with ServiceClient(
         SERVICE,
         methods=METHODS,
-        source=source or Static(addresses),
+        source=Leases(registries) if registries else Static(addresses),
         events=events,
         codec=Raw(),
-        policy=policy,
         rng=Random(seed),
     ) as client:
         way = Mesh(client, events)
+        async with asyncio.timeout(PATIENCE):
+            while len(client.endpoints()) < len(addresses):  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.05)
         await _answered(way)
         yield way
 
 
 @asynccontextmanager
-async def plain(addresses: Sequence[str], seed: int) -> AsyncIterator[Plain]:  # noqa: ARG001  # it draws nothing
+async def plain(
+    addresses: Sequence[str],
+    seed: int,  # noqa: ARG001  # it draws nothing
+    registries: Sequence[str] = (),  # noqa: ARG001  # it asks nobody
+) -> AsyncIterator[Plain]:
     """Returns once it has made a call over each connection."""
     with ExitStack() as opened:
         channels = []
@@ -116,7 +136,7 @@ async def plain(addresses: Sequence[str], seed: int) -> AsyncIterator[Plain]:  #
 
 
 async def _answered(way: Way) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await way.call("Read", b"first")
@@ -127,4 +147,17 @@ async def _answered(way: Way) -> None:
                 return
 
 
-WAYS: dict[str, Entered] = {"mesh": mesh, "plain": plain}
+@asynccontextmanager
+async def grpcio(
+    addresses: Sequence[str],
+    seed: int,  # noqa: ARG001  # it draws nothing
+    registries: Sequence[str] = (),  # noqa: ARG001  # it asks nobody
+) -> AsyncIterator[Grpcio]:
+    """Returns once it has made a call to the first of them; it knows no other."""
+    async with grpc.aio.insecure_channel(addresses[0]) as channel:
+        way = Grpcio(channel)
+        await _answered(way)
+        yield way
+
+
+WAYS: dict[str, Entered] = {"mesh": mesh, "plain": plain, "grpcio": grpcio}

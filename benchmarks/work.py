@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -19,8 +20,10 @@ from grpclib.const import Cardinality, Handler
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.server import Stream
 
+from benchmarks.state import state
 from mesh.call import Level, Method
 from mesh.events import Events
+from mesh.faults import Proxy, Trouble
 from mesh.registry import Registration, RegistryService
 from mesh.server import Health, Server, StatusError
 from mesh.status import Status
@@ -30,6 +33,7 @@ READ = Method(f"/{SERVICE}/Read", bytes, bytes, Level.NO_SIDE_EFFECTS)
 WRITE = Method(f"/{SERVICE}/Write", bytes, bytes, Level.UNKNOWN)
 METHODS = {method.name: method for method in (READ, WRITE)}
 TO_REFUSE = 0.001  # seconds
+NOTICE, GRACE = 0.5, 2.0  # seconds, when it is told to stop
 
 
 class Raw(ProtoCodec):
@@ -50,11 +54,13 @@ class Behaviour:
         work: seconds that an answer takes.
         failing: the share of calls that it refuses with UNAVAILABLE after a millisecond.
         silent: it never answers.
+        black_hole: nothing passes the proxy before it, if there is one.
     """
 
     work: float = 0.002
     failing: float = 0.0
     silent: bool = False
+    black_hole: bool = False
 
 
 class Work:
@@ -88,6 +94,7 @@ class Options:
         max_age: seconds that a connection may last.
         registries: where it registers.
         registry: it is a registry itself, and does nothing else.
+        proxied: a proxy lies before it, whose address is the one that it prints.
     """
 
     port: int = 0
@@ -96,6 +103,7 @@ class Options:
     max_age: float = float("inf")
     registries: tuple[str, ...] = ()
     registry: bool = False
+    proxied: bool = False
 
 
 async def serve(options: Options) -> None:
@@ -104,22 +112,32 @@ async def serve(options: Options) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     work = Work(Behaviour(work=options.work), Random(options.seed))
     service, codec = (RegistryService(), None) if options.registry else (work, Raw())
-    settings: dict[str, Any] = {"port": options.port, "codec": codec, "max_age": options.max_age}
-    async with Server([service], health=health, events=events, **settings) as server:
-        named: dict[str, Any] = {"service": SERVICE, "address": server.address}
-        async with Registration(options.registries, health=health, events=events, **named):
-            print(server.address, flush=True)
-            listening = asyncio.create_task(_listen(work))
-            await stop.wait()
-            listening.cancel()
+    settings: dict[str, Any] = {"codec": codec, "max_age": options.max_age, "notice": NOTICE, "grace": GRACE}
+    port = 0 if options.proxied else options.port
+    async with AsyncExitStack() as running:
+        server = await running.enter_async_context(
+            Server([service], port=port, health=health, events=events, **settings)
+        )
+        address, proxy = server.address, None
+        if options.proxied:
+            proxy = await running.enter_async_context(Proxy(address, port=options.port))
+            address = proxy.address
+        named: dict[str, Any] = {"service": SERVICE, "address": address}
+        await running.enter_async_context(Registration(options.registries, health=health, events=events, **named))
+        print(address, flush=True)
+        listening = asyncio.create_task(_listen(work, proxy, server))
+        await stop.wait()
+        listening.cancel()
 
 
-async def _listen(work: Work) -> None:
+async def _listen(work: Work, proxy: Proxy | None, server: Server) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
         work.behaviour = replace(work.behaviour, **json.loads(line))
-        print("done", flush=True)
+        if proxy is not None:
+            proxy.set(Trouble(black_hole=work.behaviour.black_hole))
+        print(json.dumps(state(server._callers)), flush=True)
     os._exit(0)  # whoever started it is gone
 
 

@@ -1,7 +1,29 @@
 """Every row by its name."""
 
 from benchmarks.row import Row
+from benchmarks.rows.ageing import OURS, THEIRS
+from benchmarks.rows.all_of_them import ALL_FAIL, ALL_SILENT
+from benchmarks.rows.cancelled import CANCELLED
+from benchmarks.rows.comings import REGISTRY_AWAY, ROLLING
 from benchmarks.rows.cost import NOTHING_WRONG
-from benchmarks.rows.one_of_them import KILLED
+from benchmarks.rows.one_of_them import DROPPED, FAILS_HALF, KILLED, REFUSES, SLOW, STOPPED
 
-ROWS: dict[str, Row] = {row.name: row for row in (KILLED, NOTHING_WRONG)}
+ROWS: dict[str, Row] = {
+    row.name: row
+    for row in (
+        KILLED,
+        STOPPED,
+        DROPPED,
+        REFUSES,
+        FAILS_HALF,
+        SLOW,
+        ALL_FAIL,
+        ALL_SILENT,
+        ROLLING,
+        REGISTRY_AWAY,
+        THEIRS,
+        OURS,
+        CANCELLED,
+        NOTHING_WRONG,
+    )
+}

@@ -70,6 +70,7 @@ def test_a_bound_that_is_missed_is_told_by_name_figure_and_limit() -> None:
 def test_a_multiple_of_little_is_a_tenth_of_a_second() -> None:
     """Three times 2 ms is less than a busy machine takes to wake a process."""
     bound = times_before("after", 3, "before")
+    assert not bound.holds({"before": 2.0, "after": p99([])})
     assert bound.holds({"before": 2.0, "after": 100.0})
     assert not bound.holds({"before": 2.0, "after": 101.0})
     assert bound.holds({"before": 50.0, "after": 150.0})
