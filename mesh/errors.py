@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mesh.served import Served
 
 NO_INFO: Mapping[str, str] = MappingProxyType({})
+NOT_SENT = "not sent"
+"""What a CancelledError says of a call that still waited for a connection."""
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 """ErrorInfo.reason of a far side that cannot tell whether it did what it was asked for."""
 TOO_LARGE = "TOO_LARGE"

@@ -3,7 +3,7 @@
 from mesh.call import ATTEMPTS_LEFT, Call, Handler, Layer, Reply
 from mesh.clock import Clock
 from mesh.decide.attempt_time import AttemptTimes
-from mesh.errors import DeadlineExceeded, Lost, MeshError, RemoteError
+from mesh.errors import NOT_SENT, DeadlineExceeded, Lost, MeshError, RemoteError, Unreachable
 from mesh.events import AttemptEnded, AttemptStarted, Events, WouldHave
 from mesh.status import Status
 
@@ -57,10 +57,17 @@ async def _bounded(following: Handler, call: Call, seconds: float, clock: Clock,
     try:
         async with clock.timeout(seconds):
             return await following(call)
-    except TimeoutError:
-        if short:
-            raise Lost("the attempt's time ran out", reason="attempt_timeout") from None
-        raise DeadlineExceeded("the call's time ran out while it was under way", maybe_done=True) from None
+    except TimeoutError as error:
+        raise _out_of_time(error, short=short) from None
+
+
+def _out_of_time(error: TimeoutError, *, short: bool) -> MeshError:
+    sent = getattr(error.__cause__, "args", ()) != (NOT_SENT,)
+    if short:
+        lost = Lost("the attempt's time ran out", reason="attempt_timeout")
+        return lost if sent else Unreachable("the attempt's time ran out before there was a connection")
+    until = "while it was under way" if sent else "before there was a connection"
+    return DeadlineExceeded(f"the call's time ran out {until}", maybe_done=sent)
 
 
 def _took_its_time(error: MeshError) -> bool:

@@ -13,6 +13,7 @@ from grpclib.utils import Wrapper
 from mesh.call import PUSHBACK, Call
 from mesh.clock import Clock
 from mesh.details import DetailsCodec
+from mesh.errors import NOT_SENT
 from mesh.transport.channel import Channel
 from mesh.transport.timeouts import written
 
@@ -87,7 +88,10 @@ class Request(Stream[Any, Any]):
     async def send_request(self, *, end: bool = False) -> None:  # noqa: ARG002  # here a message always follows
         headers = [*self._links.headers(self._call.method.path), *encode_metadata(self._call.metadata)]
         with self._wrapper:
-            link = await self._links.link()
+            try:
+                link = await self._links.link()
+            except asyncio.CancelledError:
+                raise asyncio.CancelledError(NOT_SENT) from None
             left = self._call.deadline - self._clock.now()
             if left != float("inf"):
                 headers.append(("grpc-timeout", written(left)))

@@ -2,8 +2,8 @@
 
 from random import Random
 
-from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mesh.decide.circuit import Circuit, Outcome, Permit
 from mesh.policy import CircuitPolicy
@@ -119,52 +119,74 @@ def test_a_probe_that_succeeds_half_opens_at_once() -> None:
     assert breaker.acquire(0.0) is None
 
 
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("acquire"), st.floats(0, 3)),
-        st.tuples(st.just("settle"), st.sampled_from(list(Outcome)), st.integers(0, 50)),
-        st.tuples(st.just("probe")),
-    ),
-    max_size=150,
-)
+class Living(RuleBasedStateMachine):
+    """Callers, probes and time in any order, and each call ends when it likes, if ever."""
+
+    @initialize(in_a_row=st.integers(1, 4), seed=st.integers(0, 99))
+    def begin(self, in_a_row: int, seed: int) -> None:
+        self.policy = CircuitPolicy(in_a_row=in_a_row, minimum=6, trial_limit=5.0)
+        self.breaker, self.now = Circuit(self.policy, Random(seed)), 100.0
+        self.out = list[tuple[Permit, float]]()
+
+    @rule(seconds=st.floats(0, 12))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def somebody_calls(self) -> None:
+        before, until, living = self.breaker.state, self.breaker.until, self.trials()
+        permits = self.breaker.permits(self.now)
+        permit = self.breaker.acquire(self.now)
+        assert permits is (permit is not None), "what is promised is given"
+        if before == "closed":
+            assert permit is not None
+        if before == "open":
+            assert (permit is None) is (self.now < until), "nothing before its time, and then a trial"
+        if living:
+            assert permit is None, "one trial at a time"
+        if permit:
+            assert permit.trial is (self.breaker.state == "half-open")
+            self.out.append((permit, self.now))
+
+    @precondition(lambda self: self.out)
+    @rule(which=st.integers(0, 99), outcome=st.sampled_from(list(Outcome)))
+    def a_call_ends(self, which: int, outcome: Outcome) -> None:
+        permit, _ = self.out.pop(which % len(self.out))
+        before, counts = self.seen(), permit.generation == self.breaker._generation
+        self.breaker.settle(permit, outcome, self.now)
+        if not counts:
+            assert self.seen() == before, "a late answer changes nothing"
+        elif outcome is Outcome.UNDECIDED:
+            assert self.breaker.state == before[0]
+            assert not permit.trial or self.breaker.permits(self.now), "an undecided trial gives its permit back"
+        elif permit.trial:
+            assert self.breaker.state == ("closed" if outcome is Outcome.SUCCEEDED else "open")
+
+    @rule()
+    def a_probe_succeeds(self) -> None:
+        before = self.breaker.state
+        self.breaker.probed_well()
+        assert self.breaker.state == ("half-open" if before == "open" else before)
+
+    @invariant()
+    def at_most_one_trial_lives_and_nobody_is_kept_out_for_good(self) -> None:
+        assert len(self.trials()) <= 1
+        assert self.breaker.reason
+        assert self.breaker.state in {"closed", "open", "half-open"}
+        later = self.now + max(self.policy.trial_limit, 1.2 * self.policy.open_cap)
+        assert self.breaker.permits(later)
+
+    def trials(self) -> list[Permit]:
+        generation, limit = self.breaker._generation, self.policy.trial_limit
+        return [
+            permit
+            for permit, since in self.out
+            if permit.trial and permit.generation == generation and self.now - since < limit
+        ]
+
+    def seen(self) -> tuple[str, str, float, int]:
+        return self.breaker.state, self.breaker.reason, self.breaker.until, self.breaker._generation
 
 
-@given(steps)
-def test_there_is_at_most_one_living_trial_whatever_happens(story: list[tuple]) -> None:  # type: ignore[type-arg]
-    """The invariant that other Python breakers break: fifty of fifty concurrent trials pass theirs."""
-    breaker, now, out = circuit(in_a_row=2, trial_limit=5.0), 0.0, list[tuple[Permit, float]]()
-    for kind, *rest in story:
-        if kind == "acquire":
-            now += rest[0]
-            permit = breaker.acquire(now)
-            if permit is not None:
-                out.append((permit, now))
-        elif kind == "settle" and out:
-            permit, _ = out.pop(rest[1] % len(out))
-            breaker.settle(permit, rest[0], now)
-        elif kind == "probe":
-            breaker.probed_well()
-        living = [p for p, since in out if p.trial and p.generation == breaker._generation and now - since < 5.0]
-        assert len(living) <= 1
-        assert breaker.state in {"closed", "open", "half-open"}
-        if breaker.state == "half-open" and living:
-            assert breaker.acquire(now) is None
-
-
-@given(steps)
-def test_results_of_an_earlier_state_never_count(story: list[tuple]) -> None:  # type: ignore[type-arg]
-    """A late answer must neither open a breaker that has closed nor close one that has opened."""
-    breaker, now, out = circuit(in_a_row=2), 0.0, list[Permit]()
-    for kind, *rest in story:
-        if kind == "acquire":
-            now += rest[0]
-            permit = breaker.acquire(now)
-            out += [permit] if permit else []
-        elif kind == "settle" and out:
-            permit = out.pop(rest[1] % len(out))
-            before = (breaker.state, breaker._generation, breaker.until)
-            breaker.settle(permit, rest[0], now)
-            if permit.generation != before[1]:
-                assert (breaker.state, breaker._generation, breaker.until) == before
-        elif kind == "probe":
-            breaker.probed_well()
+TestLiving = Living.TestCase
+"""Other Python breakers let fifty of fifty concurrent trials through, and count late answers."""

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from mesh.call import Handler, Layer, Level, Reply, stack
+from mesh.call import Call, Handler, Layer, Level, Reply, stack
 from mesh.decide.attempt_time import AttemptTimes
-from mesh.errors import DeadlineExceeded, Lost, RemoteError
+from mesh.errors import NOT_SENT, DeadlineExceeded, Lost, MeshError, RemoteError, Unreachable
 from mesh.events import AttemptEnded, AttemptStarted, CallEnded, CallStarted, WouldHave
 from mesh.layers.attempt import attempt
 from mesh.layers.deadline import deadline
@@ -157,6 +157,24 @@ async def test_a_read_that_stays_out_is_lost_when_its_time_is_over() -> None:
         await task
     assert caught.value.reason == "attempt_timeout"
     assert [event.outcome for event in events.of(AttemptEnded)] == ["attempt_timeout"]
+
+
+@pytest.mark.parametrize(("level", "error"), [(Level.IDEMPOTENT, Unreachable), (Level.UNKNOWN, DeadlineExceeded)])
+async def test_what_ran_out_of_time_while_it_waited_for_a_connection_was_never_sent(
+    level: Level, error: type[MeshError]
+) -> None:
+    """A stopped process takes connections and says nothing on them: such a call may always be made elsewhere."""
+
+    async def connecting(call: Call) -> Reply:
+        try:
+            return await never(call)
+        except asyncio.CancelledError:
+            raise asyncio.CancelledError(NOT_SENT) from None
+
+    handler, clock, _ = bounded(connecting)
+    with pytest.raises(error, match="before there was a connection") as caught:
+        await finished(clock, handler, a_call(level, deadline=clock.now() + 2))
+    assert not caught.value.maybe_done
 
 
 async def test_a_write_that_may_not_be_repeated_has_all_the_time_there_is() -> None:
