@@ -1,5 +1,6 @@
 """Calls a service: builds the stack of layers around its endpoints."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from random import Random, SystemRandom
 from types import TracebackType
@@ -14,7 +15,7 @@ from mesh.clock import Clock, SystemClock
 from mesh.decide.attempt_time import AttemptTimes
 from mesh.endpoints import Endpoint, EndpointState, Outliers, Pool, Source, Wire
 from mesh.errors import NO_INFO
-from mesh.events import Events
+from mesh.events import Event, Events, ProbeChanged
 from mesh.faults.fault import Faults
 from mesh.faults.layer import inject
 from mesh.layers.balance import balance
@@ -59,6 +60,7 @@ class ServiceClient:
     ) -> None:
         policy, clock, rng = policy or Policy(), clock or SystemClock(), rng or SystemRandom()
         codec, times = codec or ProtoCodec(), AttemptTimes(policy.attempt)
+        self._events = events
         self.service, self._methods = service, {name: (each, policy.of(each)) for name, each in methods.items()}
         self._enforced = policy.retry.mode == "enforce"
 
@@ -135,6 +137,18 @@ class ServiceClient:
                 cached=cached,
             )
         )
+
+    async def ready(self) -> None:
+        """Returns once some endpoint serves: right after the start nobody is known yet. Bound it in time yourself."""
+        found = asyncio.Event()
+
+        def listen(event: Event) -> None:
+            if isinstance(event, ProbeChanged) and event.service == self.service and event.after == "serving":
+                found.set()
+
+        with self._events.subscribed(listen):
+            if not any(endpoint.probe == "serving" for endpoint in self.endpoints()):
+                await found.wait()
 
     def endpoints(self) -> list[EndpointState]:
         """What this process knows of each endpoint now."""

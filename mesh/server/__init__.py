@@ -4,5 +4,6 @@ from mesh.server.current import ServerCall, current, detached
 from mesh.server.health import Health
 from mesh.server.server import Server
 from mesh.server.status import StatusError
+from mesh.status import Status
 
-__all__ = ["Health", "Server", "ServerCall", "StatusError", "current", "detached"]
+__all__ = ["Health", "Server", "ServerCall", "Status", "StatusError", "current", "detached"]

@@ -50,6 +50,19 @@ async def say(client: ServiceClient, word: str = "hello") -> str:
     return reply.endpoint
 
 
+async def test_a_client_says_when_it_can_be_used() -> None:
+    """A program that starts would else call before anybody is known, and fail."""
+    async with a_registry() as registry, a_client(Leases([registry.address])) as client:
+        waiting = asyncio.create_task(client.ready())
+        with pytest.raises(NoEndpoint):
+            await say(client)
+        assert not waiting.done()
+        async with a_replica(registry.address):
+            await asyncio.wait_for(waiting, 10)
+            await asyncio.wait_for(client.ready(), 10)
+            assert await say(client)
+
+
 async def test_replicas_are_found_used_and_left_when_they_withdraw() -> None:
     """The life of a replica, from its first lease to its last call."""
     async with (
