@@ -55,6 +55,7 @@ against bad days:
   caremesh explain REQUEST_ID          why one request failed, or took so long; the id is in its Request-Id
   caremesh mail list                   what waits, what failed, what nobody knows; `caremesh mail --help` for the rest
   caremesh backup DIR                  every night, into a folder on another disk
+  caremesh restart KIND                new code for processes at work, one after the other; without KIND for all
   caremesh restore DIR                 after the clinic was stopped; `caremesh up` then starts it as it was
 
 what runs, how many of each and where: caremesh.toml

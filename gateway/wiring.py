@@ -100,11 +100,12 @@ def around(app: Any, settings: GatewaySettings, clock: Clock, tell: Callable[[Ev
 
 
 def _client(name: str, service: type[Generated], settings: GatewaySettings, events: Events) -> ServiceClient:
-    source = _source(getattr(settings, name), settings.registries)
-    return ServiceClient(name, methods=methods_of(service, LEVELS), source=source, events=events, codec=Codec())
+    where = source(getattr(settings, name), settings.registries)
+    return ServiceClient(name, methods=methods_of(service, LEVELS), source=where, events=events, codec=Codec())
 
 
-def _source(places: str, registries: str) -> Source:
+def source(places: str, registries: str) -> Source:
+    """Where a service is found, by the settings."""
     if places.startswith(BY_NAME):
         return Dns(places.removeprefix(BY_NAME))
     return Static(listed(places)) if places else Leases(listed(registries))

@@ -1,7 +1,7 @@
 """Where the addresses of a service come from."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from mesh.clock import Clock
@@ -41,7 +41,8 @@ class Static:
 class Leases:
     """What the registries know: the union, so that either of two may be away or forgetful.
 
-    A registry that is away takes nothing back: what it last said holds until it speaks again.
+    A registry that is away takes nothing back: what it last said holds until it speaks again, or until another
+    one says that an endpoint has withdrawn.
 
     Raises:
         ValueError: a registry's address is not "host:port".
@@ -54,13 +55,29 @@ class Leases:
 
     async def follow(self, service: str, tell: Tell, clock: Clock, events: Events) -> None:
         said: dict[str, Listed] = {}
+        away: set[str] = set()
 
         async def follow_one(registry: str) -> None:
             async for listed in watch(registry, service, events, clock):
-                said[registry] = listed
-                named = frozenset[str]().union(*(each.named for each in said.values()))
-                tell(named, frozenset[str]().union(*(each.withdrawn for each in said.values())) - named)
+                if listed is None:
+                    away.add(registry)
+                else:
+                    away.discard(registry)
+                    said[registry] = listed
+                if said:
+                    tell(*_union(said, away))
 
         async with asyncio.TaskGroup() as group:
             for registry in self._registries:
                 group.create_task(follow_one(registry))
+
+
+def _union(said: Mapping[str, Listed], away: set[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Who is named by anybody, and who has withdrawn from one and is named by no other that is in reach."""
+    here = [listed for registry, listed in said.items() if registry not in away]
+    gone = _all(listed.withdrawn for listed in here) - _all(listed.named for listed in here)
+    return _all(listed.named for listed in said.values()) - gone, gone
+
+
+def _all(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*sets)

@@ -152,10 +152,10 @@ class Listed(NamedTuple):
     withdrawn: frozenset[str]
 
 
-async def watch(registry: str, service: str, events: Events, clock: Clock) -> AsyncGenerator[Listed, None]:
+async def watch(registry: str, service: str, events: Events, clock: Clock) -> AsyncGenerator[Listed | None, None]:
     """What one registry says of a service, now and at each change, for as long as it is read.
 
-    A registry that is away is asked again each second; nothing is yielded meanwhile.
+    A registry that is away is asked again each second; None is yielded meanwhile.
     """
     transport, reach = Transport(registry, ProtoCodec(), clock), Reach(registry, events)
     call = Call(method=WATCH, message=pb.WatchRequest(service_name=service), timeout=float("inf"))
@@ -170,6 +170,7 @@ async def watch(registry: str, service: str, events: Events, clock: Clock) -> As
                         yield Listed(_addresses(message.endpoints), _addresses(message.withdrawn))
             except (MeshError, TimeoutError, StopAsyncIteration) as error:
                 reach.is_down(error)
+            yield None
             await clock.sleep(RENEW_EVERY)
     finally:
         transport.close()

@@ -206,6 +206,24 @@ async def test_one_registry_that_saw_it_withdraw_does_not_overrule_one_where_it_
         await until(lambda: client.endpoints() == [])
 
 
+async def test_one_registry_that_is_away_does_not_overrule_one_that_saw_it_withdraw() -> None:
+    """What it last said is older; the endpoint would stay for as long as the registry is away."""
+    events = Recorded()
+    async with AsyncExitStack() as stack:
+        one, _, _ = await stack.enter_async_context(serving())
+        first, service, _, (lease,) = await stack.enter_async_context(leased(one.address))
+        gone = AsyncExitStack()
+        second, _, _, _ = await gone.enter_async_context(leased(one.address))
+        client = await stack.enter_async_context(a_client(Leases([first, second]), events))
+        await until(lambda: len(events.of(RegistryChanged)) == 2)
+        await gone.aclose()
+        await until(lambda: [event.reachable for event in events.of(RegistryChanged)] == [True, True, False])
+        assert await say(client) == one.address
+        await service.deregister(lease)
+        await until(lambda: client.endpoints() == [])
+    assert [event.reason for event in events.of(EndpointsChanged) if event.removed] == ["withdrawn"]
+
+
 async def test_with_two_registries_either_may_be_away() -> None:
     """The union of what they know is enough."""
     async with a_registry() as one, a_replica(one.address) as (replica, _, _):
