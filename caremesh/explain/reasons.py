@@ -30,7 +30,7 @@ WHY = {
     "pushback": "the far side asks not to be asked again, or not so soon",
     "none_available": "none of them can be asked at present",
     "none_known": "nobody is known who serves it",
-    "cheaper": "it costs less",
+    "cheaper": "it costs no more",
     "only_one": "there is no other",
     "long_silent": "nobody has asked it for long, and what is known of it is old",
     "its_weight": "the cheaper one gets fewer calls at present",

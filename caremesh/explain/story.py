@@ -18,7 +18,7 @@ def lines(story: Story, process: str) -> Iterator[str]:
         yield f"  {story['left_out']} earlier events of this id are not remembered"
     yield from (f"{event['ms']:>11.1f} ms  {told(event)}" for event in events)
     yield from _section("where the time went", [text for call in calls(events) for text in _spent(call)])
-    yield from _section("around it", [f"{_beside(event['ms'])}  {told(event)}" for event in story["around"]])
+    yield from _section("around it", [f"{_beside(event['ms'])}  {told(event)}" for event in around(story)])
 
 
 def _section(title: str, texts: Sequence[str]) -> Iterator[str]:
@@ -48,6 +48,21 @@ def calls(events: Sequence[Told]) -> list[list[Told]]:
         if found:
             found[-1].append(event)
     return found
+
+
+def around(story: Story) -> list[Told]:
+    """What happened beside it to the services that it asked: to all of them where it found nobody to ask."""
+    others, asked = story["around"], set[str]()
+    for event in story["events"]:
+        asked |= _addresses(event)
+    services = {other["service"] for other in others if "service" in other and asked & _addresses(other)}
+    if not asked and not any(event["event"] == "NobodyToAsk" for event in story["events"]):
+        return []
+    return [other for other in others if not services or other.get("service", "") in {"", *services}]
+
+
+def _addresses(event: Told) -> set[str]:
+    return {event.get("endpoint", ""), *event.get("added", ())} - {""}
 
 
 def _spent(call: Sequence[Told]) -> Iterator[str]:

@@ -94,7 +94,7 @@ def _ejection(event: Told) -> str:
 
 
 def _probe(event: Told) -> str:
-    return f"{event['service']}: {event['endpoint']} answers its probes as {event['after']} (was {event['before']})"
+    return f"{event['service']}: {event['endpoint']} is {event['after']}, say its probes (was {event['before']})"
 
 
 def _endpoints(event: Told) -> str:
@@ -103,7 +103,8 @@ def _endpoints(event: Told) -> str:
 
 
 def _registry(event: Told) -> str:
-    return f"registry {event['registry']} {'answers' if event['reachable'] else 'is away'}: {why(event['reason'])}"
+    reached = "answers" if event["reachable"] else f"is away: {why(event['reason'])}"
+    return f"registry {event['registry']} {reached}"
 
 
 def _cache_hit(event: Told) -> str:
@@ -125,8 +126,8 @@ def _invalidated(event: Told) -> str:
 
 
 def _store(event: Told) -> str:
-    reached = "answers" if event["reachable"] else "is away"
-    return f"{event['service']}: the store of answers {reached}: {why(event['reason'])}"
+    reached = "answers" if event["reachable"] else f"is away: {why(event['reason'])}"
+    return f"{event['service']}: the store of answers {reached}"
 
 
 def _answered(event: Told) -> str:

@@ -103,6 +103,25 @@ def test_a_process_that_is_killed_comes_back_and_the_clinic_is_whole_again(up: U
     assert up.said(rf"{name} +│ ended by SIGKILL; starting it again in")
 
 
+def test_a_request_can_be_explained_by_its_id(up: Up) -> None:
+    """From any gateway, in words and for programs; what is not known is said with what is."""
+    wait_until(lambda: healthy(up))
+    gateways = [one for one in up.state.processes if one.kind == "gateway"]
+    for gateway in gateways:
+        request = urllib.request.Request(f"http://{gateway.address}/records/31", headers={"Request-Id": gateway.name})
+        urllib.request.urlopen(request, timeout=10).close()
+        told = up.run("explain", f"urn:caremesh:request:{gateway.name}")
+        assert told.returncode == 0, told.stderr
+        assert f"at {gateway.name}, GET /records/{{id}} → 200" in told.stdout
+        assert "is chosen" in told.stdout
+        assert "left over" in told.stdout
+        (story,) = json.loads(up.run("explain", "--json", gateway.name).stdout)
+        assert [event["event"] for event in story["events"]][-1] == "Answered"
+    unknown = up.run("explain", "nobody")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert all(f"{gateway.name} remembers" in unknown.stderr for gateway in gateways)
+
+
 def test_reads_are_answered_while_one_replica_is_down(up: Up) -> None:
     """The tour ends with it: kill a replica and read again."""
     wait_until(lambda: healthy(up))

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from caremesh.explain.reasons import OUTCOMES, WHY, outcome, why
-from caremesh.explain.story import lines
+from caremesh.explain.story import around, lines
 from caremesh.explain.words import TOLD, told
 from gateway.http.exchange import Answered
 from mesh import events
@@ -18,7 +18,9 @@ from mesh.events import (
     BreakerChanged,
     CallEnded,
     CallStarted,
+    EndpointsChanged,
     Event,
+    NobodyToAsk,
     NotRetried,
     Retried,
     ServerEnded,
@@ -36,7 +38,7 @@ SAMPLES: Mapping[Any, Any] = {
     str: "some-word",
     int: 17,
     float: 0.25,
-    bool: True,
+    bool: False,
     tuple[str, ...]: ("127.0.0.1:7",),
     tuple[tuple[str, float], ...]: (("127.0.0.1:7", 0.125), ("127.0.0.1:8", 0.5)),
 }
@@ -127,6 +129,8 @@ def test_an_event_that_this_version_does_not_know_is_told_with_its_fields() -> N
 def failing() -> Kept:
     """Two attempts that end badly, a breaker that opened before."""
     kept = Kept()
+    kept.at(-5.0, EndpointsChanged("records", ("a:1", "b:2", "c:3"), (), "named"))
+    kept.at(-4.0, EndpointsChanged("prescriptions", ("d:4",), (), "named"))
     kept.at(-3.0, BreakerChanged("records", "b:2", "closed", "open", "5 failures in a row"))
     started = CallStarted(METHOD, "r-1", 1.95, "caller")
     first = AttemptStarted(METHOD, "r-1", "a:1", 1, 0.6, {})
@@ -170,6 +174,7 @@ where the time went:
       1.14 s  left over
 
 around it:
+               4.99 s before  records: a:1 comes, b:2 comes, c:3 comes: named
                2.99 s before  records: the breaker of b:2 is open: 5 failures in a row"""
     )
 
@@ -180,6 +185,16 @@ def test_the_shares_of_the_time_are_all_of_it() -> None:
     shares = [line.split()[:2] for line in text.partition("went:")[2].partition("around")[0].splitlines()[2:] if line]
     total = sum(float(number) * (1 if unit == "s" else 0.001) for number, unit in shares)
     assert total == pytest.approx(1.95, abs=0.01)
+
+
+def test_around_a_request_is_what_befell_the_service_it_asked_or_every_one_where_it_found_nobody() -> None:
+    """What another service went through is no reason; where nobody was found, that is the reason."""
+    kept = Kept()
+    kept.at(-2.0, BreakerChanged("records", "a:1", "closed", "open", "5 failures in a row"))
+    kept.at(0.0, Answered("r-1", "GET", "/records/{id}", 400, "ok", 0.001))
+    assert around(kept.story()) == []
+    kept.at(0.1, NobodyToAsk(METHOD, "r-1", 1, "none_available"))
+    assert [event["endpoint"] for event in around(kept.story())] == ["a:1"]
 
 
 def test_a_request_under_way_and_one_with_a_long_past_are_told_as_such() -> None:
