@@ -29,6 +29,7 @@ OWNED = {
     "CAREMESH_CONTROL_TOKEN": "nothing: `caremesh up` makes it, for each start anew",
     "CAREMESH_PARENT_FD": "nothing: `caremesh up` sets it",
 }
+EXAMPLES = {"data": "var", "policy": "policy.toml"}
 _VARIABLE = re.compile(r"(CAREMESH|OTEL)_[A-Z0-9_]+")
 
 
@@ -44,10 +45,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class Config:
-    """What caremesh.toml says; `data` is absolute."""
+    """What caremesh.toml says; `data` and `policy` are absolute, the latter None where it names none."""
 
     file: Path
     data: Path
+    policy: Path | None
     kinds: Mapping[str, Kind]
 
 
@@ -66,15 +68,22 @@ def read(file: Path) -> Config:
         ConfigError: naming every bad entry.
     """
     table = _parse(file)
-    problems = [_unknown(key, ["data", *KINDS], "") for key in table if key not in ("data", *KINDS)]
-    data = table.get("data", "var")
-    if not isinstance(data, str) or not data.strip():
-        problems.append('data: must name a folder in quotes, e.g. data = "var"')
-        data = "var"
+    known = ("data", "policy", *KINDS)
+    problems = [_unknown(key, known, "") for key in table if key not in known]
+    data = _place(file, "data", table.get("data", "var"), "a folder", problems)
+    policy = _place(file, "policy", table["policy"], "a file", problems) if "policy" in table else None
     kinds = {name: _kind(name, table.get(name), problems) for name in KINDS}
     if problems:
         raise ConfigError(file, problems)
-    return Config(file, (file.parent / Path(data).expanduser()).resolve(), kinds)
+    return Config(file, data, policy, kinds)
+
+
+def _place(file: Path, key: str, value: object, what: str, problems: list[str]) -> Path:
+    """A path, absolute; it is relative to the file."""
+    if not isinstance(value, str) or not value.strip():
+        problems.append(f'{key}: must name {what} in quotes, e.g. {key} = "{EXAMPLES[key]}"')
+        return file.parent
+    return (file.parent / Path(value).expanduser()).resolve()
 
 
 def _parse(file: Path) -> dict[str, Any]:

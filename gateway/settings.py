@@ -2,6 +2,8 @@
 
 from pydantic import field_validator
 
+from gateway.policies import policies
+from mesh.policy.table import PolicyError
 from process.listening import NOTICE, Addresses, ListeningSettings, is_ip, listed
 from process.settings import setting
 
@@ -25,6 +27,9 @@ class GatewaySettings(ListeningSettings):
     )
     prescriptions: Addresses = setting("", "the same for the prescriptions service")
     request_timeout: float = setting(2.0, "seconds that a request may take at the most", gt=0, le=60)
+    policy: str = setting(
+        "", "the file that says what each method may cost and repeat, such as policy.toml; empty: the mesh's defaults"
+    )
     if_match_required: bool = setting(
         False, "whether a PUT or DELETE must say by If-Match which version it means; it gets 428 without"
     )
@@ -40,6 +45,15 @@ class GatewaySettings(ListeningSettings):
         names = [place.removeprefix(BY_NAME) for place in listed(value) if place.startswith(BY_NAME)]
         if names and (len(listed(value)) > 1 or is_ip(names[0].rpartition(":")[0])):
             raise ValueError("must be addresses, or dns: and one name with its port, such as dns:records.test:50051")
+        return value
+
+    @field_validator("policy")
+    @classmethod
+    def _policy(cls, value: str) -> str:
+        try:
+            policies(value)
+        except PolicyError as error:
+            raise ValueError(f"the policy table is wrong:\n{error}") from None
         return value
 
     @field_validator("cors_origins")

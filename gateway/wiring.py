@@ -9,6 +9,7 @@ from gateway.http.app import create_app
 from gateway.http.cors import Cors
 from gateway.http.edge import App, Edge
 from gateway.http.server import Ending, listen, serve
+from gateway.policies import policies
 from gateway.routes import control, prescriptions, records
 from gateway.settings import BY_NAME, GatewaySettings
 from gateway.upstreams import PrescriptionsClient, RecordsClient, Service
@@ -18,6 +19,7 @@ from mesh.client import ServiceClient
 from mesh.clock import Clock, SystemClock
 from mesh.endpoints import Dns, Leases, Source, Static
 from mesh.events import Event, Events
+from mesh.policy.table import warnings
 from observability.http import Traced
 from observability.setup import setup
 from observability.stories import Stories
@@ -59,6 +61,8 @@ async def run(settings: GatewaySettings, stop: Stop) -> None:
         await stack.enter_async_context(control_port)
         listener = listen(settings.host, settings.port)
         stack.callback(listener.close)
+        for warning in warnings(policies(settings.policy)):
+            log.warning("%s: %s", settings.policy, warning)
         of_records = await stack.enter_async_context(_client("records", pb.PatientRecordsServiceBase, settings, events))
         of_prescriptions = await stack.enter_async_context(
             _client("prescriptions", pb.PrescriptionManagementServiceBase, settings, events)
@@ -101,7 +105,8 @@ def around(app: Any, settings: GatewaySettings, clock: Clock, tell: Callable[[Ev
 
 def _client(name: str, service: type[Generated], settings: GatewaySettings, events: Events) -> ServiceClient:
     where = source(getattr(settings, name), settings.registries)
-    return ServiceClient(name, methods=methods_of(service, LEVELS), source=where, events=events, codec=Codec())
+    methods, policy = methods_of(service, LEVELS), policies(settings.policy)[name]
+    return ServiceClient(name, methods=methods, source=where, events=events, codec=Codec(), policy=policy)
 
 
 def source(places: str, registries: str) -> Source:

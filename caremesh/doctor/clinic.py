@@ -16,6 +16,8 @@ from caremesh.doctor.finding import Finding, note, well, wrong
 from caremesh.state import State
 from caremesh.up.plan import DATABASES, environments
 from caremesh.up.ports import bind, holder
+from gateway.policies import policies
+from mesh.policy.table import PolicyError, warnings
 from storage.database import Database
 from storage.engine import PUT_BACK
 from storage.errors import StorageError, Unfit
@@ -38,6 +40,19 @@ def settings(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from (note("settings", f"no process reads {name}") for name in preflight.misspelt(environ))
     if not problems:
         yield well("settings", "each process takes its own")
+
+
+def policy(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What the gateway's policy table says; what is wrong with it, the settings have told."""
+    file = environments(config, environ)["gateway"].get("CAREMESH_POLICY", "")
+    try:
+        found = policies(file)
+    except PolicyError:
+        return
+    for warning in warnings(found):
+        yield note("policy", f"{file}: {warning}")
+    methods = sum(len(each.methods) for each in found.values())
+    yield well("policy", f"{file}: {methods} methods of {', '.join(found)}" if file else "the mesh's defaults")
 
 
 def ports(config: Config, running: State | None) -> Iterator[Finding]:

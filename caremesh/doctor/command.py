@@ -50,6 +50,7 @@ def examine(file: Path) -> Iterator[Finding]:
     yield machine.clock(settings.data)
     try:
         yield from clinic.settings(settings, os.environ)
+        yield from clinic.policy(settings, os.environ)
     except ModuleNotFoundError as error:
         yield wrong("settings", f"cannot be looked at: {error.name} is missing", "`make run` builds the environment")
     here = state.running(settings.data)

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from secrets import token_hex
 
 from caremesh.config import KINDS, OWNED, Config, Kind
@@ -73,7 +72,7 @@ def plan(config: Config, ports: Ports, environ: Mapping[str, str]) -> Plan:
     notes = [f"{name} of the environment is not handed on: {_instead(name)}" for name in _withheld(environ)]
     taken = {name: list(_take(kind, ports, notes)) for name, kind in config.kinds.items()}
     inherited = {name: value for name, value in environ.items() if name not in _withheld(environ)}
-    given, token = _given(config.data, taken), token_hex(16)
+    given, token = _given(config, taken), token_hex(16)
     inherited["CAREMESH_CONTROL_TOKEN"] = token
     specs = [
         _spec(config.kinds[name], number, (port, ports.take(0, [])), inherited, given[name])
@@ -113,15 +112,17 @@ def _instead(name: str) -> str:
     return f"in caremesh.toml use {remedy}"
 
 
-def _given(data: Path, taken: Mapping[str, Sequence[int]]) -> dict[str, dict[str, str]]:
+def _given(config: Config, taken: Mapping[str, Sequence[int]]) -> dict[str, dict[str, str]]:
     """What each kind is told unless the file or the environment says otherwise."""
     registries = ",".join(f"{HOST}:{port}" for port in taken["registry"])
     given = {name: {"PYTHONUNBUFFERED": "1"} for name in KINDS}
     for name in DATABASES:
-        given[name]["CAREMESH_DATABASE"] = f"sqlite:///{data / name}.db"
+        given[name]["CAREMESH_DATABASE"] = f"sqlite:///{config.data / name}.db"
     for name in (*DATABASES, "gateway"):
         given[name]["CAREMESH_REGISTRIES"] = registries
-    given["mail-sink"]["CAREMESH_MAIL_FOLDER"] = str(data / MAIL)
+    given["mail-sink"]["CAREMESH_MAIL_FOLDER"] = str(config.data / MAIL)
+    if config.policy:
+        given["gateway"]["CAREMESH_POLICY"] = str(config.policy)
     if taken["mail-sink"]:
         given["prescriptions"][RELAY] = f"smtp://{HOST}:{taken['mail-sink'][0]}"
     return given

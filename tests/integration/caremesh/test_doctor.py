@@ -52,6 +52,21 @@ def test_whatever_is_wrong_has_a_remedy_and_the_exit_code_says_so(
     assert main(["doctor", "--config", str(file.parent / "none.toml")]) == 1
 
 
+def test_a_wrong_policy_table_is_named_and_a_tight_one_noted(file: Path) -> None:
+    """The first keeps the clinic from starting; the second only makes it worse than it need be."""
+    whole = (Path(__file__).parents[3] / "policy.toml").read_text(encoding="utf-8")
+    file.write_text('policy = "policy.toml"\n' + TEXT, encoding="utf-8")
+    assert any("policy.toml: cannot be read" in one.told for one in wrong(list(examine(file))))
+    table = file.parent / "policy.toml"
+    table.write_text(whole.replace("per_second = 10.0", "per_seconds = 10.0"), encoding="utf-8")
+    assert any("did you mean per_second?" in one.told for one in wrong(list(examine(file))))
+    table.write_text(whole.replace("deadline = 2.0, attempts = 3", "deadline = 1.0, attempts = 3", 1), encoding="utf-8")
+    found = [one for one in examine(file) if one.what == "policy"]
+    assert [one.level for one in found] == ["note", "well"]
+    assert "GetPatientRecords: 3 attempts" in found[0].told
+    assert "15 methods of records, prescriptions" in found[1].told
+
+
 def test_a_sound_database_is_told_with_its_size_and_stays_as_it_is(file: Path) -> None:
     """Looking must not write: the file may be under load."""
     database = file.parent / "var" / "records.db"

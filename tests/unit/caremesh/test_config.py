@@ -52,6 +52,16 @@ def test_counts_ports_and_settings_are_read_and_the_data_lies_beside_the_file(tm
     assert config.kinds["gateway"].environment == environment
 
 
+def test_the_policy_table_lies_beside_the_file_and_there_need_be_none(tmp_path: Path) -> None:
+    """The repository's own is named in its caremesh.toml; a clinic without one has the mesh's defaults."""
+    assert read(written(tmp_path, WHOLE)).policy is None
+    assert read(written(tmp_path, 'policy = "p.toml"\n' + WHOLE)).policy == tmp_path / "p.toml"
+    assert problem(tmp_path, "policy = 3\n" + WHOLE).endswith(
+        'policy: must name a file in quotes, e.g. policy = "policy.toml"'
+    )
+    assert read(Path(__file__).parents[3] / "caremesh.toml").policy == Path(__file__).parents[3] / "policy.toml"
+
+
 @pytest.mark.parametrize(
     ("was", "becomes", "named"),
     [

@@ -1,0 +1,25 @@
+"""The policy table of the services that the gateway calls."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mesh.policy import Policy
+from mesh.policy.table import levels_of, load
+from protos.generated.levels import LEVELS
+
+SERVICES = {
+    "records": "caremesh.v1.PatientRecordsService",
+    "prescriptions": "caremesh.v1.PrescriptionManagementService",
+}
+"""The name under which its endpoints register, and the name in its `.proto`."""
+
+
+def policies(file: str) -> Mapping[str, Policy]:
+    """By service; with no file, each has what the mesh takes by default.
+
+    Raises:
+        PolicyError: naming all that is wrong with the file.
+    """
+    if not file:
+        return {name: Policy() for name in SERVICES}
+    return load(Path(file), {name: levels_of(service, LEVELS) for name, service in SERVICES.items()})
