@@ -31,7 +31,7 @@ WHY = {
     "none_available": "none of them can be asked at present",
     "none_known": "nobody is known who serves it",
     "cheaper": "it costs no more",
-    "only_one": "there is no other",
+    "only_one": "no other is left to ask",
     "long_silent": "nobody has asked it for long, and what is known of it is old",
     "its_weight": "the cheaper one gets fewer calls at present",
     "anyone": "by chance",

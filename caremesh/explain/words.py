@@ -68,7 +68,7 @@ def _not_retried(event: Told) -> str:
 
 
 def _budget(event: Told) -> str:
-    return f"{event['budget']} retries left"
+    return f"retries left: {event['budget']}"
 
 
 def _took(event: Told) -> str:
@@ -76,8 +76,9 @@ def _took(event: Told) -> str:
 
 
 def _fault(event: Told) -> str:
-    ends = f"it is made to fail as {event['error']}" if event["error"] else "nothing else befalls it"
-    return f"a fault on purpose at {event['endpoint']}: {seconds(event['delay'])} of delay, {ends}"
+    befalls = [f"is delayed by {seconds(event['delay'])}"] if event["delay"] else []
+    befalls += [f"is made to fail as {event['error']}"] if event["error"] else []
+    return f"on purpose, the attempt at {event['endpoint']} {' and '.join(befalls)}"
 
 
 def _would_have(event: Told) -> str:

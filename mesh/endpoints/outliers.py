@@ -43,4 +43,4 @@ class Outliers:
         if self._policy.mode == "enforce":
             self._events.emit(EjectionChanged(self._service, address, before, after, reason))
         else:
-            self._events.emit(WouldHave(self._service, "ejection", f"{before} → {after}", reason, address))
+            self._events.emit(WouldHave(self._service, "ejection", f"had it {after}, not {before}", reason, address))

@@ -151,6 +151,11 @@ def test_marked_texts_in_every_field_reach_no_log_and_no_span(
         "GET", f"/{noun}/{PATIENTS}7", headers={"Request-Id": f"{MARK} {MARK}", "Authorization": MARK}
     )
     assert status == 200
+    for verb, path in (("POST", f"/{noun}"), ("GET", f"/{noun}/{PATIENTS}7?{MARK}"), (MARK, f"/{MARK}")):
+        watched.ask(verb, path, body, {"Request-Id": f"story-{noun}"})
+    story = watched.up.run("explain", "--json", f"story-{noun}").stdout
+    assert story.count('"event": "Answered"') == 2  # the third was no HTTP request
+    assert not _marks(story)
     watched.ask("GET", f"/livez?{MARK}", headers={"Request-Id": f"last-of-{noun}"})
     wait_until(lambda: watched.told_about(f"last-of-{noun}"))
     trace = next(line.partition("trace_id=")[2] for line in watched.said() if f"last-of-{noun}" in line)
