@@ -23,7 +23,7 @@ ORDER BY d.delivery_id
 
 
 class Row(NamedTuple):
-    """A delivery as it is stored; `about`: the version that it shows; `doubts`: so many of its attempts ended uncertain."""
+    """A delivery as it is stored; `about`: the version that it shows; `doubts`: attempts that ended uncertain."""
 
     delivery_id: int
     prescription_id: int

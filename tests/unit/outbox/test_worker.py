@@ -169,7 +169,7 @@ async def test_a_database_that_cannot_write_down_a_handing_over_opens_no_breaker
     """`caremesh up` would say that the relay is away, and somebody would look for the fault there."""
     async with working(POLICY.in_a_row) as scene:
 
-        async def lost(_one: Delivery) -> bool:
+        async def lost(one: Delivery) -> bool:
             return False
 
         scene.claims.hand_over = lost  # type: ignore[method-assign]
