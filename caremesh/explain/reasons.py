@@ -22,7 +22,7 @@ OUTCOMES = {
 WHY = {
     "answered": "that is an answer, and the next would be the same",
     "attempts_spent": "its attempts are used up",
-    "budget_spent": "the budget for retries of its service is spent",
+    "budget_spent": "its service's budget for retries is spent",
     "left_to_caller": "whoever asked for this call will ask again itself",
     "no_time_left": "no time is left for another attempt",
     "nobody_available": "nobody can be asked so soon",

@@ -161,7 +161,7 @@ def test_a_story_says_who_was_asked_what_came_of_it_and_where_the_time_went() ->
       610.0 ms  attempt 1 ended in attempt_timeout: again in 100 ms; retries left: 99
       710.0 ms  attempt 2 goes to c:3 and has 600 ms
       810.0 ms  attempt 2 at c:3 gets no answer: its connection breaks, after 100 ms
-      810.0 ms  attempt 2 ended in link_broke: not again, the budget for retries of its service is spent; retries left: 0
+      810.0 ms  attempt 2 ended in link_broke: not again, its service's budget for retries is spent; retries left: 0
       820.0 ms  the call ends in link_broke, after 810 ms
       830.0 ms  the client is answered 504, after 830 ms
 
