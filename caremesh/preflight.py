@@ -51,5 +51,5 @@ def _refused(kind: str, environment: Mapping[str, str]) -> list[str]:
     try:
         load(settings_class(kind), environment)
     except SettingsError as error:
-        return [f"{kind}: {error}"]
+        return [f"{kind}: {line.strip()}" for line in str(error).splitlines()[1:]]  # the first is a heading
     return []

@@ -53,7 +53,7 @@ class GatewaySettings(ListeningSettings):
         try:
             policies(value)
         except PolicyError as error:
-            raise ValueError(f"the policy table is wrong:\n{error}") from None
+            raise ValueError("\n  ".join(str(error).splitlines())) from None
         return value
 
     @field_validator("cors_origins")
