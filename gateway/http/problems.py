@@ -190,7 +190,8 @@ def problem_of(error: MeshError, *, write: bool, story: Iterable[Mapping[str, An
     kind = kind_of(error, write=write)
     headers = {}
     if kind.status in (429, 503):
-        headers["Retry-After"] = str(max(1, ceil(getattr(error, "retry_after", None) or 0)))
+        wait = getattr(error, "pushback" if isinstance(error, RemoteError) else "retry_after", None)
+        headers["Retry-After"] = str(max(1, ceil(wait or 0)))
     if kind.status >= 500:  # noqa: PLR2004
         headers["Proxy-Status"] = proxy_status(error, story)
     if not isinstance(error, RemoteError):

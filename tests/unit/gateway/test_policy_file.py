@@ -55,7 +55,10 @@ def test_a_wrong_table_is_a_wrong_setting(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load(GatewaySettings, {"CAREMESH_POLICY": str(wrong)})
     told = str(caught.value)
-    assert f"CAREMESH_POLICY: {wrong}: [records.budget] share: must be a number from 0 to 1; write e.g. share = 0.2" in told
+    assert (
+        f"CAREMESH_POLICY: {wrong}: [records.budget] share: must be a number from 0 to 1; write e.g. share = 0.2"
+        in told
+    )
     assert f"\n  {wrong}: [prescriptions] rety: no such entry; did you mean retry?" in told
 
 

@@ -96,6 +96,8 @@ def test_a_deadline_that_passed_before_anything_was_sent_leaves_nothing_in_doubt
         (Unreachable(""), "1"),
         (Rejected("", retry_after=0.0), "1"),
         (RemoteError(Status.RESOURCE_EXHAUSTED, ""), "1"),
+        (RemoteError(Status.UNAVAILABLE, "", pushback=4.2), "5"),
+        (RemoteError(Status.UNAVAILABLE, "", pushback=-1.0), "1"),
         (Lost(""), None),
     ],
 )
