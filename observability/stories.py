@@ -3,17 +3,15 @@
 Requests that went wrong are kept apart from the others, which under load would push them out within seconds.
 """
 
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from inspect import isclass
-from operator import attrgetter
-from typing import Any, NamedTuple, get_origin, get_type_hints
+from typing import Any
 
-from mesh.events import Event
+from mesh.events import CallStarted, Event
+from observability.rows import Row, Shape, shape_of, size
 from process.control import Arguments
 
 REQUESTS = 2000  # of either kind
@@ -21,36 +19,6 @@ BYTES = 4 * 2**20  # of either kind
 EVENTS = 200  # of one request; it has some five an attempt
 OTHERS = 500  # events that belong to no request: breakers, probes, endpoints
 BEFORE = 60.0  # seconds before a request from which such events are told with it
-ENDLESS = (float("inf"), float("-inf"))
-ROW = 120  # bytes that a row takes beside its values
-
-CALL_STARTED = "CallStarted"
-# What happens in every call that goes well.
-_SMOOTH = frozenset({CALL_STARTED, "CacheHit", "CacheMissed", "FillDiscarded", "Chosen", "AttemptStarted", "WouldHave"})
-
-
-class Shape(NamedTuple):
-    """What is kept of a kind of event: its fields, those of the event that it ends included, without metadata."""
-
-    name: str
-    fields: tuple[str, ...]
-    values: Callable[[Event], tuple[Any, ...]]
-
-
-class Row(NamedTuple):
-    """One event. `at` is in seconds of the clock."""
-
-    at: float
-    shape: Shape
-    values: tuple[Any, ...]
-
-    def told(self, zero: float) -> dict[str, Any]:
-        """As JSON, which knows no infinity, with the milliseconds since `zero`."""
-        named = {name: None if value in ENDLESS else value for name, value in self.named().items()}
-        return {"event": self.shape.name, "ms": round((self.at - zero) * 1000, 3), **named}
-
-    def named(self) -> dict[str, Any]:
-        return dict(zip(self.shape.fields, self.values, strict=True))
 
 
 @dataclass(slots=True)
@@ -79,11 +47,12 @@ class Stories:
         shape = self._shapes.get(type(event))
         if shape is None:
             shape = self._shapes[type(event)] = shape_of(type(event))
-        row = Row(self._clock(), shape, shape.values(event))
-        named = row.named()
-        if request_id := named.get("request_id", ""):
-            self._add(request_id, row, wrong=_went_wrong(row, named))
-        elif not named.get("method"):
+        values = shape.values(event)
+        row = Row(self._clock(), shape, values)
+        request_id = "" if shape.request_id is None else values[shape.request_id]
+        if request_id:
+            self._add(request_id, row, wrong=shape.went_wrong(values))
+        elif not row.named().get("method"):
             self._others.append(row)
 
     def told(self, request_id: str) -> dict[str, Any] | None:
@@ -112,7 +81,7 @@ class Stories:
         """The events of the request's last call, as they are told."""
         story = self._recent.get(request_id) or self._wrong.get(request_id)
         rows = list(story.rows) if story else []
-        started = max((at for at, row in enumerate(rows) if row.shape.name == CALL_STARTED), default=0)
+        started = max((at for at, row in enumerate(rows) if row.shape.kind is CallStarted), default=0)
         return [row.told(0.0) for row in rows[started:]]
 
     def _add(self, request_id: str, row: Row, *, wrong: bool) -> None:
@@ -148,10 +117,10 @@ class _Shelf:
         if story is None:
             story = self._stories[request_id] = Story()
         if len(story.rows) == EVENTS:
-            self._grow(story, -_size(story.rows[0]))
+            self._grow(story, -size(story.rows[0]))
             story.left_out += 1
         story.rows.append(row)
-        self._grow(story, _size(row))
+        self._grow(story, size(row))
         while len(self._stories) > REQUESTS or self._bytes > BYTES:
             self.pop(next(iter(self._stories)))
 
@@ -170,32 +139,3 @@ class _Shelf:
     def _grow(self, story: Story, size: int) -> None:
         story.bytes += size
         self._bytes += size
-
-
-def shape_of(kind: type[Event]) -> Shape:
-    """The shape of a kind of event."""
-    paths = dict(_paths(kind, ""))
-    takes = [attrgetter(path) for path in paths.values()]
-    return Shape(kind.__name__, tuple(paths), lambda event: tuple([take(event) for take in takes]))
-
-
-def _paths(kind: type[Event], before: str) -> Iterator[tuple[str, str]]:
-    hints = get_type_hints(kind)
-    for one in fields(kind):
-        hint = hints[one.name]
-        if isclass(hint) and issubclass(hint, Event):
-            yield from _paths(hint, f"{before}{one.name}.")
-        elif not issubclass(get_origin(hint) or object, Mapping):
-            yield one.name, f"{before}{one.name}"
-
-
-def _went_wrong(row: Row, named: Mapping[str, Any]) -> bool:
-    return named["outcome"] != "ok" if "outcome" in named else row.shape.name not in _SMOOTH
-
-
-def _size(row: Row) -> int:
-    return ROW + sum(map(_bytes, row.values))
-
-
-def _bytes(value: Any) -> int:
-    return sys.getsizeof(value) + (sum(map(_bytes, value)) if isinstance(value, tuple) else 0)

@@ -15,6 +15,7 @@ from gateway.http.exchange import KEY, Answered, Exchange
 from gateway.http.limits import BODY, HEADERS, TARGET
 from gateway.http.parameters import REQUEST_ID
 from gateway.http.problems import MEDIA_TYPE, FieldError, Problem, invalid
+from gateway.http.proxy_status import told
 from mesh.clock import Clock
 from mesh.events import Event, whence
 from observability.logs import METHODS, PROBES, log_request
@@ -109,9 +110,11 @@ class Edge:
 
 def _cut_off(exchange: Exchange) -> Problem:
     """The answer to a request whose work was ended before it had one: of a write, nobody knows what became."""
+    why = told("proxy_internal_error", "cut off, since the gateway ends")
+    headers = {"Connection": "close", "Proxy-Status": why}
     if exchange.key:
-        return Problem(kinds.UNKNOWN_OUTCOME, headers={"Connection": "close"})
-    return Problem(kinds.UNAVAILABLE, headers={"Retry-After": "1", "Connection": "close"})
+        return Problem(kinds.UNKNOWN_OUTCOME, headers=headers)
+    return Problem(kinds.UNAVAILABLE, headers={**headers, "Retry-After": "1"})
 
 
 class _Answer:

@@ -187,3 +187,4 @@ async def test_a_gateway_that_is_told_to_end_lets_go_of_what_it_waits_for() -> N
     asking.cancel()
     answer = await asking
     assert (answer.status, answer.headers["connection"]) == (503, "close")
+    assert "the gateway ends" in answer.headers["proxy-status"]
