@@ -48,7 +48,9 @@ class Outbox:
             created_at=written.updated_at,
             updated_at=written.updated_at,
             next_attempt_at=written.updated_at,
-            message_id=message_id(written.key, written.version, addition.kind, self._domain, number),
+            message_id=message_id(
+                written.key, written.version, written.updated_at, addition.kind, self._domain, number
+            ),
             replaces=addition.replaces,
             traceparent=traceparent(),
         )

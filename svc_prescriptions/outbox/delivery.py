@@ -90,7 +90,17 @@ class Delivery:
         return self.kind is Kind.CANCELLATION
 
 
-def message_id(prescription_id: int, version: int, kind: Kind, domain: str, number: int = 1) -> str:
-    """A letter's name for good; `number` tells letters of one kind apart that one version makes to several people."""
+def message_id(prescription_id: int, version: int, written: datetime, kind: Kind, domain: str, number: int = 1) -> str:
+    """A letter's name for good.
+
+    Args:
+        prescription_id: the prescription's.
+        version: whose write makes the letter.
+        written: when that was, in UTC. After a copy was put back the same version is made once more, with another
+            content, and mail programs drop a letter whose name they know.
+        kind: the letter's.
+        domain: the clinic's.
+        number: tells letters of one kind apart that one version makes to several people.
+    """
     further = f".{number}" if number > 1 else ""
-    return f"<prescription.{prescription_id}.{version}.{kind}{further}@{domain}>"
+    return f"<prescription.{prescription_id}.{version}.{kind}{further}.{written:%Y%m%dT%H%M%SZ}@{domain}>"

@@ -62,20 +62,23 @@ def prescription(content: PrescriptionContent = CONTENT, version: int = 2) -> Pr
 def letter(content: PrescriptionContent = CONTENT) -> Letter:
     """The first letter about it."""
     return Letter(
-        kind="new", prescription=prescription(content), version=2, message_id="<prescription.42.2.new@clinic.example>"
+        kind="new",
+        prescription=prescription(content),
+        version=2,
+        message_id="<prescription.42.2.new.20261124T220500Z@clinic.example>",
     )
 
 
 def revision(content: PrescriptionContent = CONTENT) -> Letter:
     """A letter that replaces it."""
-    named = "<prescription.42.3.revision@clinic.example>"
+    named = "<prescription.42.3.revision.20261124T221500Z@clinic.example>"
     changed = replace(letter(content), kind="revision", version=3, message_id=named, replaces=letter().message_id)
     return replace(changed, prescription=prescription(content, 3))
 
 
 def cancellation(reason: str = "stopped", content: PrescriptionContent = CONTENT) -> Letter:
     """A letter that takes it back."""
-    named = "<prescription.42.3.cancellation@clinic.example>"
+    named = "<prescription.42.3.cancellation.20261124T221500Z@clinic.example>"
     changed = replace(letter(content), kind="cancellation", version=3, message_id=named)
     return replace(changed, replaces=letter().message_id, reason=reason)
 

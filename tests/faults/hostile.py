@@ -5,6 +5,7 @@ letter can go to must be refused with a 400 that names the field. A third is the
 letters that name others travel, too.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ AT_ONCE = 8
 LONGEST = 120.0  # seconds until all letters must have arrived
 PATIENCE = 20  # tries of one write
 DONE, CREATED, GONE, REFUSAL, NOT_KNOWN = 200, 201, 204, 400, (503, 504)
+WRITTEN = re.compile(r"\.[0-9]{8}T[0-9]{6}Z@")
 DOMAIN = "localhost"  # of the sender's address when none is set
 MEANT = ("Message-ID", "Date", "From", "To", "Subject", "Auto-Submitted", "MIME-Version", "Content-Type")
 NAMING = ("Message-ID", "In-Reply-To", "References", *MEANT[1:])
@@ -71,12 +73,12 @@ def replaced(case: Case, rng: Random) -> Case:
 
 def report(asked: Sequence[Case], letters: Sequence[Taken], meant: Mapping[str, Case], told: Told) -> Report:
     """What arrived, held against what was meant."""
-    arrived = Counter(letter.message_id for letter in letters)
+    arrived = Counter(_known(letter) for letter in letters)
     broken = [f"lost: {name} did not arrive" for name in sorted(meant.keys() - arrived)]
     broken += [f"too many: {name} arrived {times} times" for name, times in arrived.items() if times > 1]
     broken += [f"too many: {name} was not meant" for name in sorted(arrived.keys() - meant)]
     for letter in letters:
-        broken += findings(letter, meant[letter.message_id]) if letter.message_id in meant else []
+        broken += findings(letter, meant[_known(letter)]) if _known(letter) in meant else []
     figures = {
         "prescriptions": len(asked),
         "to be refused": sum(bool(case.wrong) for case in asked),
@@ -164,6 +166,11 @@ def _ask(stack: Stack, method: str, path: str, wanted: Any, told: Told) -> tuple
 
 def _id(key: int, version: int, kind: str) -> str:
     return f"<prescription.{key}.{version}.{kind}@{DOMAIN}>"
+
+
+def _known(letter: Taken) -> str:
+    """The name of a letter without the moment that its version was written."""
+    return WRITTEN.sub("@", letter.message_id)
 
 
 def _arrive(relay: RelayProcess, count: int, scenario: Scenario) -> None:

@@ -135,7 +135,7 @@ def test_one_is_shown_with_what_can_be_done_about_it(config: Path, mail: Mail) -
     """Nobody reads a manual at night."""
     clinic(config, of_every_kind)
     failed, uncertain, sent = (mail("show", number)[1] for number in "123")
-    assert "  Message-ID    <prescription.1.1.new@clinic.example>" in failed.splitlines()
+    assert "  Message-ID    <prescription.1.1.new.20261124T120000Z@clinic.example>" in failed.splitlines()
     assert "caremesh mail replay 1" in failed
     assert "caremesh mail settle 2 sent " in uncertain
     assert "caremesh mail settle 2 resend " in uncertain
@@ -213,7 +213,7 @@ def test_a_letter_is_read_as_text_and_steers_no_terminal(config: Path, mail: Mai
     assert "ליאור" in out
     _, out, _ = mail("inbox", "show", "2")
     assert "Subject: a\\x1b[2Jb" in out
-    assert "In-Reply-To: <prescription.42.2.new@clinic.example>" in out
+    assert "In-Reply-To: <prescription.42.2.new.20261124T220500Z@clinic.example>" in out
     assert "\x1b" not in mail("inbox")[1]
 
 

@@ -24,7 +24,10 @@ async def test_a_prescription_and_its_letter_are_written_together_or_not_at_all(
     (letter,) = await clinic.of(key)
     assert (letter.prescription_id, letter.version, letter.about) == (key, 1, 1)
     assert (letter.kind, letter.state, letter.attempts, letter.next_attempt_at) == ("new", "waiting", 0, clinic.now)
-    assert (letter.message_id, letter.recipient) == (f"<prescription.{key}.1.new@clinic.example>", "a@example.org")
+    assert (letter.message_id, letter.recipient) == (
+        f"<prescription.{key}.1.new.20261124T120000Z@clinic.example>",
+        "a@example.org",
+    )
 
 
 async def test_a_write_that_is_repeated_under_its_key_mails_once(clinic: Clinic) -> None:
@@ -65,7 +68,7 @@ async def test_only_what_a_letter_shows_makes_a_revision(clinic: Clinic) -> None
     assert await clinic.told() == ["new sent", "revision waiting"]
     revision = (await clinic.of())[-1]
     assert (revision.version, revision.about) == (3, 3)
-    assert revision.replaces == "<prescription.1.1.new@clinic.example>"
+    assert revision.replaces == "<prescription.1.1.new.20261124T120000Z@clinic.example>"
 
 
 async def test_a_deletion_cancels_what_has_left_and_withdraws_what_has_not(clinic: Clinic) -> None:

@@ -117,7 +117,7 @@ async def test_a_dead_letter_is_sent_again_when_a_person_says_so(clinic: Clinic,
     assert (code, told["state"], told["maybe_left"], told["attempts"]) == (0, "waiting", 0, 1)
     clinic.now = LATER
     again = await take_one(clinic.worker())
-    assert (again.delivery_id, again.message_id) == (1, "<prescription.1.1.new@clinic.example>")
+    assert (again.delivery_id, again.message_id) == (1, "<prescription.1.1.new.20261124T120000Z@clinic.example>")
 
 
 @pytest.mark.parametrize("how", [("replay", "--again", "1"), ("settle", "1", "resend")])
@@ -199,3 +199,24 @@ async def test_after_a_copy_was_put_back_what_it_says_is_unsent_is_in_doubt(
         after = Clinic(database)
         assert [await after.told(key) for key in (1, 2, 3)] == [["new sent"], ["new uncertain"], ["new uncertain"]]
         assert [one.maybe_left for key in (1, 2, 3) for one in await after.of(key)] == [0, 1, 1]
+
+
+async def test_a_version_that_is_made_once_more_after_a_copy_was_put_back_has_a_letter_of_another_name(
+    address: str, clinic: Clinic, tmp_path: Path
+) -> None:
+    """A mail program that has the lost version's letter would drop the new one as the same."""
+    settings = PrescriptionsSettings(database=address)
+    await clinic.write()
+    await end(clinic.worker(), await take_one(clinic.worker()))
+    await backup(store(hosted(), settings), tmp_path / "copy", "1.2.3")
+    lost = await clinic.change(patient_name="Ida")
+    sent = (await clinic.of())[-1]
+    await clinic.database.close()
+    await restore(store(hosted(), settings), tmp_path / "copy")
+    async with Database(address) as database:
+        after = Clinic(database)
+        after.now = clinic.now + MINUTE
+        written = await after.change(patient_name="Eva")
+        letter = (await after.of())[-1]
+    assert (written.key, written.version, letter.kind) == (lost.key, lost.version, sent.kind)
+    assert letter.message_id != sent.message_id

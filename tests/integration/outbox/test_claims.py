@@ -110,7 +110,11 @@ async def test_a_letter_that_was_handed_over_by_a_worker_that_is_gone_is_uncerta
     assert await clinic.told() == ["new uncertain"]
     clinic.turn(15 * MINUTE)
     again = await take_one(other)
-    assert (again.maybe_left, again.attempts, again.message_id) == (1, 2, "<prescription.1.1.new@clinic.example>")
+    assert (again.maybe_left, again.attempts, again.message_id) == (
+        1,
+        2,
+        "<prescription.1.1.new.20261124T120000Z@clinic.example>",
+    )
     clinic.turn(LEASE)  # gone, too, before it came to handing it over
     third = await take_one(worker)
     assert (third.maybe_left, third.attempts) == (1, 3)

@@ -79,7 +79,7 @@ async def test_an_uncertain_letter_comes_again_under_the_same_name_and_says_so(c
         clinic.turn(15 * MINUTE)
         await states(clinic, "new sent")
     first, again = [letter.message for letter in relay.taken]
-    assert first["Message-ID"] == again["Message-ID"] == "<prescription.1.1.new@clinic.example>"
+    assert first["Message-ID"] == again["Message-ID"] == "<prescription.1.1.new.20261124T120000Z@clinic.example>"
     texts = [body.get_content() for body in (first.get_body(("plain",)), again.get_body(("plain",))) if body]
     assert ["may have reached you already" in " ".join(text.split()) for text in texts] == [False, True]
 

@@ -78,7 +78,7 @@ class World:
                 created_at=self.now,
                 updated_at=self.now,
                 next_attempt_at=self.now,
-                message_id=message_id(1, version, added.kind, "x", number),
+                message_id=message_id(1, version, self.now, added.kind, "x", number),
                 replaces=added.replaces,
                 recipient=added.recipient,
             )
