@@ -2,7 +2,7 @@
 
 import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from caremesh.config import KINDS, Config
 from process.settings import Settings, SettingsError, load, variable
@@ -30,7 +30,7 @@ def misspelt(environ: Iterable[str]) -> list[str]:
     """The CAREMESH_… variables that no process reads, with what may have been meant."""
     known = {name for kind in KINDS for name in variables(kind)} | {"CAREMESH_PARENT_FD"}
     strange = [name for name in environ if name.startswith("CAREMESH_") and not name.startswith("CAREMESH_TEST_")]
-    return [f"{name}{_meant(name, known)}" for name in sorted(strange) if name.removesuffix("_FILE") not in known]
+    return [f"{name}{_meant(name, known)}" for name in sorted(strange) if not _is_known(name, known)]
 
 
 def _unknown(config: Config, kind: str) -> list[str]:
@@ -38,8 +38,13 @@ def _unknown(config: Config, kind: str) -> list[str]:
     return [
         f"{config.file}: [{kind}.environment] {name}: {kind} has no such setting{_meant(name, known)}"
         for name in config.kinds[kind].environment
-        if name.removesuffix("_FILE") not in known and not name.startswith("OTEL_")
+        if not _is_known(name, known) and not name.startswith("OTEL_")
     ]
+
+
+def _is_known(name: str, known: Collection[str]) -> bool:
+    """Whether it is a setting, or names the file that one stands in; some names end in _FILE themselves."""
+    return name in known or name.removesuffix("_FILE") in known
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

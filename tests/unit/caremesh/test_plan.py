@@ -165,6 +165,16 @@ def test_every_process_takes_what_the_file_gives_it_and_what_it_would_not_take_i
     assert "loud" not in refused
 
 
+def test_a_setting_may_stand_in_a_file_and_may_be_a_file(file: Path) -> None:
+    """CAREMESH_MAIL_CA_FILE is its whole name: a relay with authorities of its own could not be named in the file."""
+    named = {"CAREMESH_MAIL_CA_FILE": "/etc/caremesh/ca.pem", "CAREMESH_MAIL_RELAY_FILE": str(file.parent / "relay")}
+    (file.parent / "relay").write_text("smtps://relay.example", encoding="utf-8")
+    settings = "\n".join(f'{name} = "{value}"' for name, value in named.items())
+    file.write_text(TEXT.replace("[gateway]", f"{settings}\n[gateway]"), encoding="utf-8")
+    assert problems(read(file), planned(file).environments) == []
+    assert misspelt(named) == []
+
+
 def test_a_variable_that_nobody_reads_is_told_with_what_was_meant() -> None:
     """A misspelt variable is the quietest of all faults."""
     environ = ["PATH", "CAREMESH_LOG_LEVEL", "CAREMESH_LOG_FORMAT_FILE", "CAREMESH_LOGLEVEL", "CAREMESH_TEST_SYNTHEA"]
