@@ -172,7 +172,7 @@ async def test_a_database_that_cannot_write_down_a_handing_over_opens_no_breaker
         async def lost(one: Delivery) -> bool:
             return False
 
-        scene.claims.hand_over = lost  # type: ignore[method-assign, assignment]
+        scene.claims.hand_over = lost  # type: ignore[method-assign]
         await scene.turn(EVERY)
         assert len(scene.relay.begun) >= POLICY.in_a_row
         assert scene.breaker.state == "closed"
