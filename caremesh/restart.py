@@ -24,7 +24,7 @@ from caremesh.terminal import complain, say
 from caremesh.up.plan import DATABASES
 
 LOCK = "restart.lock"
-ENDS, SERVES = 40.0, 60.0  # seconds for the old one to have ended, for the new one to serve
+STARTS, SERVES = 10.0, 60.0  # seconds for the new one to be started once the old one has ended, and to serve
 NOTICED = 1.5  # seconds: callers probe each second, and a balancer looks as often
 EVERY = 0.1
 ANSWER = 2.0  # seconds
@@ -76,8 +76,9 @@ def _all(data: Path, kind: str | None) -> None:
 
 def _one(data: Path, one: Running) -> None:
     began, clinic = time.monotonic(), _clinic(data)
-    before = ask(clinic, clinic.supervisor, "POST", "/restart", name=one.name)["pid"]
-    _wait(lambda: _pid(data, one.name) not in (None, before), ENDS, f"{one.name} does not end")
+    told = ask(clinic, clinic.supervisor, "POST", "/restart", name=one.name)
+    before, within = told["pid"], told["within"] + STARTS
+    _wait(lambda: _pid(data, one.name) not in (None, before), within, f"{one.name} does not end")
     remedy = "its lines in the output of `caremesh up` say why; the rest is left as it is"
     for pause in (NOTICED, 0.0):  # what is found at once may still be said of the old one
         _wait(lambda: _serves(_clinic(data), one), SERVES, f"{one.name} does not serve again: {remedy}")

@@ -31,6 +31,7 @@ from storage.errors import StorageError
 DOMAIN = "caremesh"
 GRACE, HURRIED = 10.0, 0.7
 """Seconds for what is in flight when it ends; a call's own deadline is shorter than the first, as a rule."""
+AGE_GRACE = 60.0  # seconds for what is in flight on a connection that has got too old; a watch would stay for ever
 
 
 def main(hosted: Hosted, arguments: Sequence[str]) -> int:
@@ -98,6 +99,7 @@ async def _run(hosted: Hosted, settings: ServiceSettings, stop: Stop) -> None:
             notice=settings.drain_notice,
             grace=GRACE,
             max_age=settings.max_connection_age or float("inf"),
+            age_grace=AGE_GRACE,
         )
         await stack.enter_async_context(server)
         registration = Registration(

@@ -21,7 +21,7 @@ Announce = Callable[[Plan], None]
 # Who stops first, and in which second at the latest: gateways finish what they have begun while the services
 # still answer, services withdraw their leases and hand over their letters while registry and sink still listen.
 ORDER = (("gateway", 1.1), ("prescriptions records", 1.9), ("mail-sink registry", 2.2))
-RESTART = 30.0  # seconds for a process that is started again to end in order
+RESTART = 30.0  # seconds for a process that is started again to end in order, beyond its notice
 SLOW = 20.0  # seconds after which to say what is not ready yet
 
 
@@ -103,7 +103,7 @@ class Supervisor:
         self.stop()
 
     async def _restart(self, arguments: Arguments) -> Any:
-        """Has one process end in order and start again; answers at once, with the pid that it had."""
+        """Has one process end in order and start again; answers at once: its pid until now, and its seconds to end."""
         name = arguments.get("name")
         child = next((child for child in self.children if child.spec.name == name), None)
         if child is None:
@@ -112,8 +112,9 @@ class Supervisor:
         if self._stop.is_set():
             raise Refused(HTTPStatus.CONFLICT, "everything is ending")
         self._say(child.spec.name, "ends, to be started again", "yellow")
-        child.restart(RESTART)
-        return {"pid": child.pid}
+        within = RESTART + float(child.spec.environment.get("CAREMESH_DRAIN_NOTICE", "0"))
+        child.restart(within)
+        return {"pid": child.pid, "within": within}
 
     def _save(self) -> None:
         told = tuple(

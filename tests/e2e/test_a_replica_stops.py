@@ -3,10 +3,11 @@
 import asyncio
 import signal
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
-from tests.fakes.waiting import until
+from tests.fakes.waiting import until, wait_until
 from tests.stack import Stack
 
 WRITERS = 16
@@ -41,7 +42,20 @@ async def test_every_write_is_acknowledged_refused_or_of_unknown_outcome_and_non
 def stored(stack: Stack) -> int:
     rows, cursor = 0, ""
     while True:
-        _, page = stack.ask("GET", f"/records/7?limit=200{f'&cursor={cursor}' if cursor else ''}")
+        page = read(stack, f"/records/7?limit=200{f'&cursor={cursor}' if cursor else ''}")
         rows, cursor = rows + len(page["records"]), page["next_cursor"]
         if not cursor:
             return rows
+
+
+def read(stack: Stack, path: str) -> Any:
+    """What is there, once it is answered: the breaker of the replica that is left may still be open."""
+    answers: list[Any] = []
+
+    def answered() -> bool:
+        status, body = stack.ask("GET", path)
+        answers.append(body)
+        return status == 200
+
+    wait_until(answered)
+    return answers[-1]

@@ -17,7 +17,7 @@ from caremesh import state
 from caremesh.control import Unanswered, ask
 from caremesh.up import child as supervised_child
 from caremesh.up.plan import Plan, Spec
-from caremesh.up.supervisor import ORDER, Supervisor
+from caremesh.up.supervisor import ORDER, RESTART, Supervisor
 from tests.fakes import child
 from tests.fakes.absence import cannot_run
 from tests.fakes.waiting import until
@@ -209,7 +209,7 @@ async def test_one_process_is_started_again_in_order_and_at_once(tmp_path: Path)
     async with supervised(tmp_path, plan(**ALL)) as (supervisor, heard, _):
         await until(up(heard, *ALL))
         before = {child.spec.name: child.pid for child in supervisor.children}
-        assert await asked(tmp_path, "records.1") == {"pid": before["records.1"]}
+        assert await asked(tmp_path, "records.1") == {"pid": before["records.1"], "within": RESTART}
         await until(lambda: heard.count("records.1", "up ") == 2)
         after = {child.spec.name: child.pid for child in supervisor.children}
         assert {name for name in before if before[name] != after[name]} == {"records.1"}
