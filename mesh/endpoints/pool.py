@@ -10,6 +10,7 @@ from mesh.endpoints.endpoint import Endpoint
 from mesh.endpoints.outliers import Outliers
 from mesh.endpoints.sources import Source
 from mesh.events import EndpointsChanged, Events
+from mesh.tasks import leave
 
 
 class Pool:
@@ -59,7 +60,7 @@ class Pool:
         for task in (*self._kept, *self._probing.values()):
             task.cancel()
         try:
-            await self._tasks.__aexit__(kind, error, trace)
+            await leave(self._tasks, error)
         finally:
             for endpoint in self._endpoints.values():
                 endpoint.close()

@@ -14,6 +14,7 @@ from mesh.errors import MeshError, RemoteError
 from mesh.events import Events, RegistryChanged
 from mesh.server.health import Health
 from mesh.status import Status
+from mesh.tasks import leave
 from mesh.transport import Transport, split_address
 from mesh.wire.levels import LEVELS
 from mesh.wire.mesh.registry import v1 as pb
@@ -75,7 +76,7 @@ class Registration:
         for task in self._running:
             task.cancel()
         try:
-            await self._tasks.__aexit__(kind, error, trace)
+            await leave(self._tasks, error)
         finally:
             async with asyncio.TaskGroup() as leaving:
                 for announcer in self._announcers:

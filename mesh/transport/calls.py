@@ -5,7 +5,7 @@ with (`Unreachable`, `Refused`), sent and not answered (`Lost`), answered (`Repl
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import h2.exceptions
 from grpclib.const import Cardinality
@@ -86,7 +86,7 @@ class Transport:
 
     def _told(self, failure: Exception, request: Request) -> MeshError:
         if isinstance(failure, GRPCError):
-            return _remote(failure, request)
+            return remote(failure, request)
         if isinstance(failure, StreamTerminatedError):
             text = f"the call to {self._address} broke: {failure}"
         else:
@@ -109,7 +109,18 @@ async def _read(request: Request, *, to_the_end: bool) -> Any:
     return message
 
 
-def _remote(error: GRPCError, request: Request) -> RemoteError:
+class Ended(Protocol):
+    """A call whose answer has been read to its end."""
+
+    @property
+    def trailing_metadata(self) -> Mapping[str, Any] | None: ...
+
+    @property
+    def pushback(self) -> str | None: ...
+
+
+def remote(error: GRPCError, request: Ended) -> RemoteError:
+    """An answer that is an error, as a caller of the mesh sees it."""
     details = error.details if isinstance(error.details, Details) else Details()
     return RemoteError(
         Status(error.status.value),

@@ -1,0 +1,144 @@
+"""A service in memory: replicas that need no socket, and can be killed, held up and started again."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from grpclib.exceptions import GRPCError
+
+from mesh.call import Call, Reply, Service
+from mesh.clock import Clock
+from mesh.endpoints.sources import Tell
+from mesh.errors import Lost, Unreachable
+from mesh.events import Events
+from mesh.server.health import Health, HealthService
+from mesh.server.methods import Methods
+from mesh.transport.calls import remote, texts
+
+
+class InMemory:
+    """Replicas of a service. Give it to a `ServiceClient` as its `source`, and its `connect` as `connect`.
+
+    Messages are handed over as they are, without a codec. Each call is handled in a task of its own, with its
+    deadline, its metadata and all else that a method sees of a call by `mesh.server.current`.
+
+    Args:
+        make: makes one replica's services, instances of generated service bases.
+        addresses: "host:port" of the replicas; any that look so.
+    """
+
+    def __init__(self, make: Callable[[], Collection[Service]], addresses: Sequence[str], *, clock: Clock) -> None:
+        self.replicas = {address: Replica(address, make(), clock) for address in addresses}
+
+    def __getitem__(self, address: str) -> "Replica":
+        return self.replicas[address]
+
+    def connect(self, address: str) -> "Replica":
+        """What carries calls to an address."""
+        return self.replicas[address]
+
+    async def follow(self, service: str, tell: Tell, clock: Clock, events: Events) -> None:  # noqa: ARG002  # a Source
+        """All of them are there from the beginning, well or not."""
+        tell(frozenset(self.replicas))
+
+
+class Replica:
+    """One replica.
+
+    Attributes:
+        health: what its probes are told.
+        latency: makes the seconds that it takes before it begins with a call.
+        events: what its server's side tells.
+    """
+
+    def __init__(self, address: str, services: Collection[Service], clock: Clock) -> None:
+        self.address, self.health, self.events = address, Health(), Events()
+        self.latency: Callable[[], float] = lambda: 0.0
+        self._clock, self._up = clock, True
+        self._going_on = asyncio.Event()
+        self._going_on.set()
+        names = frozenset(path.split("/")[1] for service in services for path in service.__mapping__())
+        everything = (*services, HealthService(self.health, names))
+        self._methods = Methods(everything, self.events, "memory", clock)
+        self._handling = set[asyncio.Task[Reply]]()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._handling)
+
+    def kill(self) -> None:
+        """What is in flight is lost, and nobody answers until it is started again."""
+        self._up = False
+        for task in self._handling:
+            task.cancel()
+
+    def start(self) -> None:
+        """It is there again, as if it were new."""
+        self._up = True
+
+    def hold(self) -> None:
+        """It stands still: calls arrive, and nothing is done until it goes on."""
+        self._going_on.clear()
+
+    def go_on(self) -> None:
+        """It does what it was asked for meanwhile."""
+        self._going_on.set()
+
+    async def __call__(self, call: Call) -> Reply:
+        """Carries a call to it. Raises as `mesh.transport.Transport` does."""
+        if not self._up:
+            raise Unreachable(f"no connection to {self.address}: it is down")
+        task = asyncio.create_task(self._handled(call))
+        self._handling.add(task)
+        task.add_done_callback(self._handling.discard)
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()  # whoever asked may have gone
+        if task.cancelled():
+            raise Lost(f"the call to {self.address} broke: it was killed", reason="link_broke")
+        return task.result()
+
+    async def _handled(self, call: Call) -> Reply:
+        await self._going_on.wait()
+        if latency := self.latency():
+            await self._clock.sleep(latency)
+        exchange = _Exchange(call, self._clock)
+        try:
+            await self._methods.table[call.method.path].func(exchange)
+        except GRPCError as error:
+            raise remote(error, exchange) from None
+        return Reply(exchange.answer, texts(exchange.trailing_metadata), self.address)
+
+    def close(self) -> None:
+        """Its client has gone; it serves others."""
+
+    def close_when_idle(self) -> None:
+        """The same."""
+
+
+class _Exchange:
+    """One call as a server's method sees it."""
+
+    def __init__(self, call: Call, clock: Clock) -> None:
+        self._call, self._clock = call, clock
+        self.metadata = call.metadata
+        self.deadline = self if call.deadline < float("inf") else None
+        self.answer: Any = None
+        self.trailing_metadata: Mapping[str, Any] | None = None
+        self.pushback: str | None = None
+
+    def time_remaining(self) -> float:
+        return max(0.0, self._call.deadline - self._clock.now())
+
+    async def recv_message(self) -> Any:
+        return self._call.message
+
+    async def send_message(self, message: Any) -> None:
+        self.answer = message
+
+    async def send_trailing_metadata(self, *, metadata: Mapping[str, Any] | None = None, **_: Any) -> None:
+        self.trailing_metadata = metadata
+
+    def push_back(self, seconds: float) -> None:
+        self.pushback = str(round(seconds * 1000))
