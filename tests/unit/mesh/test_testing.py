@@ -18,7 +18,7 @@ from mesh.policy import Policy
 from mesh.server import StatusError, current
 from mesh.server.current import handled
 from mesh.status import Status
-from mesh.testing import Fault, Faults, InMemory, LoopClock, assert_amplification, in_pure_time, settle
+from mesh.testing import Fault, Faults, InMemory, LoopClock, assert_amplification, in_pure_time
 from tests.fakes.mesh import Recorded, a_call
 from tests.fakes.waiting import until
 
@@ -68,7 +68,7 @@ async def client(service: InMemory, events: Events | None = None, **options: Any
         "clock": LoopClock(),
     }
     async with ServiceClient("test.Echo", events=events or Events(), **given, **options) as calling:
-        await settle()  # so that it has heard of the replicas
+        await calling.ready()
         yield calling
 
 
