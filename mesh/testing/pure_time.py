@@ -36,8 +36,8 @@ class _Selector(selectors.BaseSelector):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._at = 0.0
+    def __init__(self, most: float) -> None:
+        self._at, self._most = 0.0, most
         super().__init__(_Selector(self._jump))
 
     def time(self) -> float:
@@ -45,15 +45,24 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def _jump(self, seconds: float) -> None:
         self._at += seconds
+        if self._at > self._most:
+            self._most = float("inf")  # so that what is still there can be ended
+            raise RuntimeError(
+                f"it has not ended after {self._at:.0f} seconds of its own time; give it more if it must"
+            )
 
 
-def in_pure_time(main: Coroutine[Any, Any, T]) -> T:
+def in_pure_time(main: Coroutine[Any, Any, T], most: float = 86_400.0) -> T:
     """Runs a coroutine on a loop whose time begins at 0 and jumps to whatever is due next.
 
     Give `LoopClock` to whatever takes a clock. Sockets, threads and processes need real time, and have no place here.
 
+    Args:
+        main: what is run.
+        most: seconds of its own time after which it must have ended.
+
     Raises:
-        RuntimeError: nothing is due any more, and it has not ended.
+        RuntimeError: it has not ended, and nothing is due any more, or its time is over.
     """
-    with asyncio.Runner(loop_factory=_Loop) as runner:
+    with asyncio.Runner(loop_factory=lambda: _Loop(most)) as runner:
         return runner.run(main)

@@ -124,6 +124,17 @@ def test_a_wait_for_nothing_is_told_and_does_not_hang() -> None:
         in_pure_time(main())
 
 
+def test_a_wait_that_only_probes_keep_going_is_told_as_well() -> None:
+    """Somebody polls for ever: time never stands still, and the test would never end."""
+
+    async def main() -> None:
+        while True:
+            await asyncio.sleep(1)
+
+    with pytest.raises(RuntimeError, match="not ended after 100 seconds"):
+        in_pure_time(main(), most=100)
+
+
 # A service in memory
 
 
@@ -179,8 +190,8 @@ def test_a_replica_that_stands_still_answers_once_it_goes_on() -> None:
 
     async def main() -> tuple[str, str]:
         service = memory()
-        service["a:1"].hold()
         async with client(service, policy=Policy(attempts=1)) as calling:
+            service["a:1"].hold()
             with pytest.raises(MeshError) as caught:
                 await calling.call("Say", "hello", timeout=2.0)
             service["a:1"].go_on()
