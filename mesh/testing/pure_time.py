@@ -46,10 +46,8 @@ class _Loop(asyncio.SelectorEventLoop):
     def _jump(self, seconds: float) -> None:
         self._at += seconds
         if self._at > self._most:
-            self._most = float("inf")  # so that what is still there can be ended
-            raise RuntimeError(
-                f"it has not ended after {self._at:.0f} seconds of its own time; give it more if it must"
-            )
+            most, self._most = self._most, float("inf")  # so that what is still there can be ended
+            raise RuntimeError(f"it has not ended after {most:g} seconds of its own time; give it more if it must")
 
 
 def in_pure_time(main: Coroutine[Any, Any, T], most: float = 86_400.0) -> T:
