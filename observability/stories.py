@@ -5,7 +5,7 @@ Requests that went wrong are kept apart from the others, which under load would 
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ BYTES = 4 * 2**20  # of either kind
 EVENTS = 200  # of one request; it has some five an attempt
 OTHERS = 500  # events that belong to no request: breakers, probes, endpoints
 BEFORE = 60.0  # seconds before a request from which such events are told with it
+WELL = frozenset({"serving", "closed", "in rotation"})
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Stories:
             "began": self._moment(zero),
             "left_out": story.left_out,
             "events": [row.told(zero) for row in story.rows],
-            "around": [row.told(zero) for row in self._others if zero - BEFORE <= row.at <= end],
+            "around": [row.told(zero) for row in _around(self._others, zero - BEFORE, end)],
         }
 
     async def asked(self, arguments: Arguments) -> Any:
@@ -93,6 +94,28 @@ class Stories:
     def _moment(self, at: float) -> str:
         moment = datetime.now(UTC) - timedelta(seconds=self._clock() - at)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _around(others: Iterable[Row], since: float, end: float) -> list[Row]:
+    """What happened in that time, and before it what had gone wrong and was so still."""
+    lasting, within = dict[Any, Row](), []
+    for row in others:
+        named = row.named()
+        if since <= row.at <= end:
+            within.append(row)
+        elif row.at < since:
+            lasting = {key: kept for key, kept in lasting.items() if key[-1] not in named.get("removed", ())}
+            lasting[_about(row, named)] = row
+    return [*(row for row in lasting.values() if _is_wrong(row.named())), *within]
+
+
+def _about(row: Row, named: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Later changes of the same thing take the place of earlier ones."""
+    return (row.shape.kind, *(named.get(name, "") for name in ("service", "registry", "endpoint")))
+
+
+def _is_wrong(named: Mapping[str, Any]) -> bool:
+    return named["after"] not in WELL if "after" in named else not named.get("reachable", True)
 
 
 class _Shelf:

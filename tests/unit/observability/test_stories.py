@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh import events
-from mesh.events import AttemptEnded, AttemptStarted, BreakerChanged, Chosen, Event, NotRetried
+from mesh.events import (
+    AttemptEnded,
+    AttemptStarted,
+    BreakerChanged,
+    Chosen,
+    EndpointsChanged,
+    Event,
+    NotRetried,
+    ProbeChanged,
+    RegistryChanged,
+)
 from observability import stories
 from observability.rows import shape_of, size
 from observability.stories import Stories
@@ -51,7 +61,7 @@ class Kept:
 def test_a_request_is_told_with_what_happened_around_it_in_its_own_milliseconds() -> None:
     """A breaker that opened just before is the reason for what the request met."""
     kept = Kept()
-    kept.tell(OPENED)
+    kept.tell(BreakerChanged("records", "a:1", "half-open", "closed", "the trial succeeded"))
     kept.now += stories.BEFORE
     kept.tell(OPENED)
     kept.now += 1.0
@@ -67,6 +77,28 @@ def test_a_request_is_told_with_what_happened_around_it_in_its_own_milliseconds(
     assert told["events"][1] | {"endpoint": "a:1", "number": 1, "outcome": "ok"} == told["events"][1]
     assert [event["ms"] for event in told["around"]] == [-1000]
     assert json.loads(json.dumps(told)) == told
+
+
+def test_what_had_gone_wrong_long_before_and_was_so_still_is_told_too() -> None:
+    """An endpoint that has been away for an hour is why the other one was asked; what is well again is no reason."""
+    kept = Kept()
+    kept.tell(
+        ProbeChanged("records", "away:1", "serving", "unreachable"),
+        ProbeChanged("records", "back:1", "serving", "unreachable"),
+        ProbeChanged("records", "gone:1", "serving", "unreachable"),
+        EndpointsChanged("records", (), ("gone:1",), "withdrawn"),
+        RegistryChanged("r:1", reachable=False, reason="timeout"),
+        RegistryChanged("r:2", reachable=True, reason="answers"),
+        ProbeChanged("records", "back:1", "unreachable", "serving"),
+    )
+    kept.now += 3600
+    kept.tell(*attempt("r-1"))
+    kept.now += 1
+    kept.tell(ProbeChanged("records", "away:1", "unreachable", "serving"))
+    told = kept.stories.told("r-1")
+    assert told is not None
+    assert [event.get("endpoint", event.get("registry")) for event in told["around"]] == ["away:1", "r:1"]
+    assert {event["ms"] for event in told["around"]} == {-3_600_000 + 500}
 
 
 def test_what_travels_beside_a_message_is_not_kept() -> None:
