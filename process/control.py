@@ -200,7 +200,7 @@ def _path(request: _Request) -> str:
 def _answer(status: HTTPStatus, value: Any) -> _Answer:
     if isinstance(value, str):
         return _Answer(status, "text/plain; charset=utf-8", value.encode())
-    return _Answer(status, "application/json", json.dumps(value, ensure_ascii=False).encode())
+    return _Answer(status, "application/json", f"{json.dumps(value, ensure_ascii=False)}\n".encode())
 
 
 def _no(status: HTTPStatus, why: str) -> _Answer:
