@@ -23,6 +23,7 @@ WHY = {
     "answered": "that is an answer, and the next would be the same",
     "attempts_spent": "its attempts are used up",
     "budget_spent": "its service's budget for retries is spent",
+    "in_shadow": "retries only say what they would do",
     "left_to_caller": "whoever asked for this call will ask again itself",
     "no_time_left": "no time is left for another attempt",
     "nobody_available": "nobody can be asked so soon",

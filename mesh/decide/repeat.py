@@ -15,6 +15,7 @@ WhyNot = Literal[
     "nobody_available",  # nobody can be expected to be there so soon
     "no_time_left",
     "budget_spent",
+    "in_shadow",  # retries only tell what they would do
 ]
 """Why a failed call is not made again."""
 

@@ -1,5 +1,6 @@
 """Makes a failed call again, where that is safe, there is time, and the service's budget has room."""
 
+from math import inf
 from random import Random
 
 from tenacity import AsyncRetrying, retry_if_exception
@@ -38,23 +39,25 @@ class Retry:
 
     def decide(self, call: Call, error: MeshError) -> Again | None:
         """What follows on a failed attempt; told to whoever listens."""
-        now, shadow = self.clock.now(), self._policy.retry.mode == "shadow"
+        now = self.clock.now()
         left = self._budget.left(now)
-        pause = full_jitter(call.attempt, self._policy.retry.base, self._policy.retry.cap, self._rng)
-        attempts = self._policy.of(call.method).attempts if shadow else call.attempts
-        verdict = repeat(call, error, attempts, pause, now, float("inf") if self._unlimited else left)
-        if isinstance(verdict, Again) and not shadow:
+        verdict = self._verdict(call, error, now, left)
+        if not isinstance(verdict, Again):
+            why = verdict
+        elif self._policy.retry.mode == "enforce":
             return self._granted(call, error, verdict, now, left)
-        if isinstance(verdict, Again):
+        else:
+            why = "in_shadow"
             what = f"made attempt {call.attempt + 1} after {verdict.delay * 1000:.0f} ms"
             self._would_have(call, "retry", what, error.reason)
-        why: WhyNot = "attempts_spent" if isinstance(verdict, Again) else verdict
         self._events.emit(NotRetried(call.method.path, call.request_id, call.attempt, error.reason, why, left))
         return None
 
-    @property
-    def _unlimited(self) -> bool:
-        return self._policy.budget.mode != "enforce"
+    def _verdict(self, call: Call, error: MeshError, now: float, left: int) -> Again | WhyNot:
+        # In shadow a call has one attempt, and what is asked is what would become of those that it does not have.
+        attempts = self._policy.of(call.method).attempts if self._policy.retry.mode == "shadow" else call.attempts
+        pause = full_jitter(call.attempt, self._policy.retry.base, self._policy.retry.cap, self._rng)
+        return repeat(call, error, attempts, pause, now, left if self._policy.budget.mode == "enforce" else inf)
 
     def _granted(self, call: Call, error: MeshError, verdict: Again, now: float, left: int) -> Again:
         if not verdict.free:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from random import Random
 
 import pytest
@@ -253,6 +254,43 @@ async def test_without_a_budget_only_the_attempts_are_counted() -> None:
     assert events.of(WouldHave) == []
 
 
+class Passing:
+    """A clock on which to sleep takes no time of ours."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        raise NotImplementedError(seconds)
+
+
+@pytest.mark.parametrize("every", [0.002, 0.02, 0.5])
+async def test_in_an_outage_attempts_are_at_most_a_fifth_more_than_calls_and_ten_a_second(every: float) -> None:
+    """Whoever comes back to life must not be met by three times the load. Thirty seconds, at three rates of calls."""
+    clock, attempts, calls = Passing(), 0, 0
+
+    async def away(_: Call) -> Reply:
+        nonlocal attempts
+        attempts += 1
+        raise Lost("broke")
+
+    handler = Retry("echo", Policy(), clock, Random(1), Recorded())(away)
+    ends = clock.now() + 30
+    while clock.now() < ends:
+        with pytest.raises(Lost):
+            await handler(a_call(deadline=clock.now() + 2))
+        calls += 1
+        await clock.sleep(every)
+    assert attempts <= 1.2 * calls + 10 * 30
+    assert attempts >= min(3 * calls, 1.2 * calls + 10 * 20), "and what it grants is used"
+
+
 async def test_retries_in_shadow_say_what_they_would_have_done_and_do_nothing() -> None:
     """Each call is made once, as its metadata tell the far side."""
     inner = Scripted(Lost("broke"), NOT_FOUND)
@@ -265,6 +303,7 @@ async def test_retries_in_shadow_say_what_they_would_have_done_and_do_nothing() 
     assert [(event.policy, event.what.partition(" after")[0]) for event in events.of(WouldHave)] == [
         ("retry", "made attempt 2")
     ]
+    assert [event.reason for event in events.of(NotRetried)] == ["in_shadow", "answered"]
 
 
 async def test_what_the_caller_will_repeat_itself_is_not_repeated_here() -> None:
