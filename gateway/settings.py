@@ -1,5 +1,7 @@
 """What the gateway can be told."""
 
+from urllib.parse import urlsplit
+
 from pydantic import field_validator
 
 from gateway.policies import policies
@@ -37,6 +39,16 @@ class GatewaySettings(ListeningSettings):
     drain_notice: float = setting(
         2.0, f"{NOTICE}; meanwhile /readyz says 503, so that a balancer before it sees it", ge=0, le=600
     )
+    gateways: int = setting(
+        1,
+        "how many gateways serve the same clients; more than one keep answers only where they share them in Redis",
+        ge=1,
+        le=1000,
+    )
+    cache_mb: int = setting(64, "megabytes of answers that it keeps in memory; 0 keeps none", ge=0, le=1_000_000)
+    redis: str = setting(
+        "", "the Redis that gateways share answers in, redis://user:password@host:port/0; empty: none", repr=False
+    )
     cors_origins: str = setting("", "the origins whose pages may use the API, such as https://app.example; empty: none")
 
     @field_validator("records", "prescriptions")
@@ -55,6 +67,23 @@ class GatewaySettings(ListeningSettings):
         except PolicyError as error:
             raise ValueError("\n  ".join(str(error).splitlines())) from None
         return value
+
+    @field_validator("redis")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            right = not value or (parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0)
+        except ValueError:
+            right = False
+        if not right:
+            raise ValueError("must be redis://host:port, or rediss:// for TLS, with user:password@ where it needs one")
+        return value
+
+    @property
+    def memory(self) -> int:
+        """Bytes of answers that it keeps itself: none where another gateway's writes would go unnoticed."""
+        return self.cache_mb * 2**20 if self.redis or self.gateways == 1 else 0
 
     @field_validator("cors_origins")
     @classmethod

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from gateway.http.cache_status import NOT_KEPT
 from gateway.http.operations import Asked
 from gateway.http.parameters import DEFAULT_LIMIT
 from gateway.schemas import NewPrescription, NewRecord, PrescriptionReplacement, RecordReplacement
 from mesh.call import IDEMPOTENCY_KEY, Reply
 from mesh.clock import Clock
 from mesh.endpoints import EndpointState
+from mesh.errors import MeshError
+from mesh.served import Served
 from protos.generated.caremesh import v1 as pb
 
 NOT_SENT = {"version", "created_at", "updated_at", "updated_by", "deleted"}
@@ -27,6 +30,7 @@ class Caller(Protocol):
         metadata: Mapping[str, str],
         scope: str,
         request_id: str,
+        cached: bool,
     ) -> Reply: ...
 
 
@@ -51,14 +55,20 @@ class Upstream:
     async def _call(self, asked: Asked, method: str, message: Any) -> Any:
         subject = asked.principal.subject if asked.principal else ""
         key = {IDEMPOTENCY_KEY: asked.key} if asked.key else {}
-        reply = await self._client.call(
-            method,
-            message,
-            timeout=max(0.0, asked.deadline - self._clock.now()),
-            metadata={"principal": subject, "request-id": asked.request_id, **key},
-            scope=subject,
-            request_id=asked.request_id,
-        )
+        try:
+            reply = await self._client.call(
+                method,
+                message,
+                timeout=max(0.0, asked.deadline - self._clock.now()),
+                metadata={"principal": subject, "request-id": asked.request_id, **key},
+                scope=subject,
+                request_id=asked.request_id,
+                cached=asked.cached,
+            )
+        except MeshError as error:
+            _note(asked, error.served)
+            raise
+        _note(asked, reply.served)
         return reply.message
 
 
@@ -132,6 +142,11 @@ class PrescriptionsClient(Upstream):
     async def delete(self, asked: Asked, prescription_id: int, patient_id: int, version: int) -> None:
         message = pb.PrescriptionRequest(prescription_id=prescription_id, patient_id=patient_id, if_version=version)
         await self._call(asked, "DeletePatientPrescription", message)
+
+
+def _note(asked: Asked, served: Served | None) -> None:
+    if not asked.key:
+        asked.exchange.served = served or NOT_KEPT
 
 
 def _paging(asked: Asked) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from typing import Any
 from gateway.http.app import create_app
 from gateway.http.cors import Cors
 from gateway.http.edge import App, Edge
+from gateway.http.ready import Ready
 from gateway.http.server import Ending, listen, serve
 from gateway.policies import policies
 from gateway.routes import control, prescriptions, records
 from gateway.settings import BY_NAME, GatewaySettings
 from gateway.upstreams import PrescriptionsClient, RecordsClient, Service
+from mesh.cache import Store
 from mesh.call import Service as Generated
 from mesh.call import methods_of
 from mesh.client import ServiceClient
@@ -82,7 +84,7 @@ def build(
     draining: Callable[[], bool],
     stories: Stories,
 ) -> App:
-    """The ASGI application, outermost first: traces, edge, CORS where origins are named, Quart."""
+    """The ASGI application, outermost first: traces, edge, CORS where origins are named, what is ready, Quart."""
     required = settings.if_match_required
     app = create_app(
         (
@@ -98,15 +100,32 @@ def build(
 def around(app: Any, settings: GatewaySettings, clock: Clock, tell: Callable[[Event], None]) -> App:
     """The app with what lies between it and the traces."""
     origins = listed(settings.cors_origins)
-    inner = Cors(app, origins) if origins else app
+    ready = Ready(app, settings.memory // 2) if settings.memory else app
+    inner = Cors(ready, origins) if origins else ready
     hosts = listed(settings.allowed_hosts)
     return Edge(inner, hosts=hosts, longest=settings.request_timeout, clock=clock, tell=tell)
 
 
 def _client(name: str, service: type[Generated], settings: GatewaySettings, events: Events) -> ServiceClient:
     where = source(getattr(settings, name), settings.registries)
-    methods, policy = methods_of(service, LEVELS), policies(settings.policy)[name]
-    return ServiceClient(name, methods=methods, source=where, events=events, codec=Codec(), policy=policy)
+    return ServiceClient(
+        name,
+        methods=methods_of(service, LEVELS),
+        source=where,
+        events=events,
+        codec=Codec(),
+        policy=policies(settings.policy)[name],
+        memory=settings.memory // 4,  # of two services, and as much again for the pages made of them
+        store=_store(name, settings),
+    )
+
+
+def _store(name: str, settings: GatewaySettings) -> Store | None:
+    if not settings.redis:
+        return None
+    from mesh.cache.redis import RedisStore  # it takes a while, and is not needed otherwise
+
+    return RedisStore(settings.redis, f"caremesh:{name}")
 
 
 def source(places: str, registries: str) -> Source:

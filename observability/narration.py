@@ -14,6 +14,7 @@ from mesh.events import (
     RegistryChanged,
     Retried,
     ServerEnded,
+    StoreChanged,
 )
 from observability.logs import log_call
 
@@ -60,6 +61,17 @@ def _registry(event: RegistryChanged) -> None:
     )
 
 
+def _store(event: StoreChanged) -> None:
+    word = "reached" if event.reachable else "away"
+    log.log(
+        logging.INFO if event.reachable else logging.WARNING,
+        "%s: the store of answers is %s (%s)",
+        event.service,
+        word,
+        event.reason,
+    )
+
+
 def _retried(event: Retried) -> None:
     log.debug(
         "%s: attempt %d ended in %s, again in %.0f ms", event.method, event.number, event.outcome, event.delay * 1000
@@ -77,6 +89,7 @@ _TOLD: dict[type[Event], Callable[[Any], None]] = {
     ProbeChanged: _probe,
     EndpointsChanged: _endpoints,
     RegistryChanged: _registry,
+    StoreChanged: _store,
     Retried: _retried,
     NotRetried: _not_retried,
 }

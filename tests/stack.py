@@ -107,7 +107,7 @@ class Stack:
             for name, database in {**files, **(databases or {})}.items():
                 self._add(f"{name}.{number}", name, {"CAREMESH_PORT": "0", "CAREMESH_DATABASE": database})
         for number, port in enumerate(ports, 1):
-            self._add(f"gateway.{number}", "gateway", {"CAREMESH_PORT": str(port)})
+            self._add(f"gateway.{number}", "gateway", {"CAREMESH_PORT": str(port), "CAREMESH_GATEWAYS": str(gateways)})
 
     def _add(self, name: str, kind: str, environment: dict[str, str]) -> None:
         common = {"CAREMESH_REGISTRIES": self.registry, "CAREMESH_PROCESS": name, **self._settings}

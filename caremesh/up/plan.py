@@ -120,6 +120,7 @@ def _given(config: Config, taken: Mapping[str, Sequence[int]]) -> dict[str, dict
         given[name]["CAREMESH_DATABASE"] = f"sqlite:///{config.data / name}.db"
     for name in (*DATABASES, "gateway"):
         given[name]["CAREMESH_REGISTRIES"] = registries
+    given["gateway"]["CAREMESH_GATEWAYS"] = str(len(taken["gateway"]))
     given["mail-sink"]["CAREMESH_MAIL_FOLDER"] = str(config.data / MAIL)
     if config.policy:
         given["gateway"]["CAREMESH_POLICY"] = str(config.policy)

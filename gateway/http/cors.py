@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from gateway.http.edge import App, Message, Receive, Scope, Send
 
 METHODS = b"GET, HEAD, POST, PUT, DELETE"
-TAKEN = b"Content-Type, Idempotency-Key, If-Match, If-None-Match, Request-Id, Request-Timeout, traceparent, tracestate"
-SHOWN = b"Location, ETag, Idempotency-Key, Request-Id, Retry-After, Proxy-Status, Allow"
+TAKEN = (
+    b"Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match, Request-Id, Request-Timeout, "
+    b"traceparent, tracestate"
+)
+SHOWN = b"Age, Cache-Status, Location, ETag, Idempotency-Key, Request-Id, Retry-After, Proxy-Status, Allow"
 REMEMBERED = b"600"  # seconds for which a browser need not ask again
 
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from gateway.http import problems as kinds
+from gateway.http.cache_status import cache_headers
 from gateway.http.exchange import KEY, Answered, Exchange
 from gateway.http.limits import BODY, HEADERS, TARGET
 from gateway.http.parameters import REQUEST_ID
@@ -157,6 +158,8 @@ def stamped(headers: Iterable[tuple[bytes, bytes]], exchange: Exchange) -> list[
         kept.append((b"cache-control", b"no-store"))
     if exchange.key:
         kept.append((b"idempotency-key", exchange.key.encode()))
+    if exchange.served:
+        kept += cache_headers(exchange.served)
     return [*kept, (b"request-id", exchange.request_id.encode()), (b"x-content-type-options", b"nosniff")]
 
 

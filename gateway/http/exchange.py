@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mesh.events import Event
+from mesh.served import Served
 
 KEY = "caremesh.exchange"
 
@@ -19,6 +20,7 @@ class Exchange:
         longest: seconds that the gateway grants a request.
         key: the Idempotency-Key of a write, the client's own or made for it; "" of a read, and until it was read.
         route: the template, such as "/records/{id}"; "" until a route is found.
+        served: of a read, how its answer was come by; None until it is known.
     """
 
     request_id: str
@@ -27,6 +29,7 @@ class Exchange:
     longest: float
     key: str = ""
     route: str = ""
+    served: Served | None = None
 
 
 @dataclass(slots=True, eq=False)

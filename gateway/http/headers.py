@@ -24,6 +24,18 @@ ANSWERED: Json = {
         "schema": {"type": "string", "pattern": '^"[!#-~]+"$'},
         "example": '"12.1"',
     },
+    "Cache-Status": {
+        "description": (
+            "RFC 9211: whether the answer was kept (`hit`) or asked for (`fwd`, and why). What could not be asked for "
+            "may be answered with what was kept; then its `detail` says `stale`."
+        ),
+        "schema": TEXT,
+        "example": "caremesh; hit; ttl=1",
+    },
+    "Age": {
+        "description": "Of an answer that was kept: for how many seconds.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "Idempotency-Key": {
         "description": (
             "The key that the write was done under: yours, or one made for it. On every answer to a write whose "
@@ -58,6 +70,13 @@ KEY: Json = {
     "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
     "example": "5f0c1b9e-6d0b-4d7e-9a53-2f7f1d1f8f0a",
 }
+CACHE_CONTROL: Json = {
+    "name": "Cache-Control",
+    "in": "header",
+    "description": "`no-cache`: the answer is made for this request, and not one that was kept.",
+    "schema": TEXT,
+    "example": "no-cache",
+}
 PATTERN = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'
 """What to send. What is taken is RFC 9110's whole grammar; see `conditions`."""
 
@@ -70,7 +89,8 @@ CONDITIONS = {
 def taken(operation: Operation) -> list[Json]:
     """The headers that a request may bring, as OpenAPI parameters."""
     condition = [_condition(operation)] if operation.condition else []
-    return [*condition, *([KEY] if operation.write else []), REQUEST_ID, REQUEST_TIMEOUT]
+    past = [CACHE_CONTROL] if operation.upstream and not operation.write else []
+    return [*condition, *([KEY] if operation.write else []), *past, REQUEST_ID, REQUEST_TIMEOUT]
 
 
 def _condition(operation: Operation) -> Json:
@@ -89,6 +109,7 @@ def given(operation: Operation) -> Json:
     names = ["Request-Id"]
     names += ["Location"] if operation.success == 201 else []  # noqa: PLR2004
     names += ["ETag"] if operation.upstream and operation.answer else []
+    names += ["Cache-Status", "Age"] if operation.upstream and not operation.write else []
     return carried(*names, *_key(operation))
 
 

@@ -122,7 +122,12 @@ def _success(operation: Operation) -> Json:
 def _unchanged(operation: Operation) -> Json:
     if operation.condition != NONE_MATCH:
         return {}
-    return {"304": {"description": "You have it already", "headers": headers.carried("Request-Id", "ETag")}}
+    return {
+        "304": {
+            "description": "You have it already",
+            "headers": headers.carried("Request-Id", "ETag", "Cache-Status", "Age"),
+        }
+    }
 
 
 def _bare(operation: Operation) -> Json:

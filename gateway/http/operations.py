@@ -11,6 +11,7 @@ from quart import Blueprint, Response, request
 from gateway.auth import Access, Principal, principal_of
 from gateway.http import bodies, conditions, parameters
 from gateway.http import problems as kinds
+from gateway.http.cache_status import goes_past
 from gateway.http.conditions import Condition
 from gateway.http.exchange import Exchange, exchange_of
 from gateway.http.parameters import Query
@@ -88,6 +89,8 @@ class Asked:
         deadline: seconds of the clock by which the answer must be there.
         key: the Idempotency-Key of a write, "" of a read.
         condition: what `If-Match` of a write or `If-None-Match` of a read says, None where there is none.
+        cached: may a read be answered by what is kept? `Cache-Control: no-cache` says no.
+        exchange: is told how the answer was come by.
     """
 
     principal: Principal | None
@@ -98,6 +101,8 @@ class Asked:
     body: Any
     key: str
     condition: Condition | None
+    cached: bool
+    exchange: Exchange
 
 
 Handler = Callable[[Asked], Awaitable[Response]]
@@ -152,7 +157,8 @@ async def _read(operation: Operation, exchange: Exchange, clock: Clock, raw: Map
     if operation.match_required and condition is None:
         raise Problem(kinds.MATCH_NEEDED)
     numbers = {name: number for name, number in ids.items() if isinstance(number, int)}
-    return Asked(principal, exchange.request_id, deadline, numbers, query, body, key, condition)
+    cached = not goes_past(getlist("Cache-Control"))
+    return Asked(principal, exchange.request_id, deadline, numbers, query, body, key, condition, cached, exchange)
 
 
 async def _body(schema: type[Body], seconds: float) -> Body:

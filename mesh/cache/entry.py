@@ -7,6 +7,12 @@ from typing import NamedTuple
 from mesh.errors import NO_INFO, RemoteError
 from mesh.status import Status
 
+Key = tuple[str, str, bytes]
+"""Method, scope, the bytes of the request."""
+
+OVERHEAD = 700
+"""Bytes that an entry takes besides its texts: objects, slots of tables."""
+
 
 class Refusal(NamedTuple):
     """A kept error."""
@@ -47,3 +53,10 @@ class Entry:
     since: int
     headers: Mapping[str, str] = field(default_factory=lambda: NO_INFO)
     refusal: Refusal | None = None
+
+
+def size(key: Key, entry: Entry) -> int:
+    """The bytes of memory that an entry takes."""
+    texts = sum(map(len, entry.tags)) + sum(len(name) + len(text) for name, text in entry.headers.items())
+    refused = len(entry.refusal.message) if entry.refusal else 0
+    return OVERHEAD + len(key[2]) + len(entry.body) + texts + refused

@@ -7,10 +7,10 @@ from typing import Self
 
 from grpclib.encoding.base import CodecBase
 
-from mesh.cache.entry import Entry, Refusal
+from mesh.cache.bounded import Bounded
+from mesh.cache.entry import Entry, Key, Refusal, size
 from mesh.cache.flights import Tasks
 from mesh.cache.guarded import Found, Guarded, Store
-from mesh.cache.local import Key, Local
 from mesh.cache.packing import name_of, packed, unpacked
 from mesh.cache.tags import Tags, tags_of
 from mesh.call import Call, Reply
@@ -49,7 +49,7 @@ class Keeper:
     ) -> None:
         self._service, self._codec, self._policy = service, codec, policy
         self._clock, self._rng, self._events = clock, rng, events
-        self.tasks, self._tags, self._local, self._store = Tasks(), Tags(), Local(memory), store
+        self.tasks, self._tags, self._local, self._store = Tasks(), Tags(), Bounded(memory, size), store
         self._shared = Guarded(service, store, policy, self.tasks, clock, events) if store else None
 
     async def __aenter__(self) -> Self:

@@ -3,8 +3,7 @@
 import json
 from hashlib import blake2b
 
-from mesh.cache.entry import Entry, Refusal
-from mesh.cache.local import Key
+from mesh.cache.entry import Entry, Key, Refusal
 from mesh.status import Status
 
 

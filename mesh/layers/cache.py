@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 from grpclib.encoding.base import CodecBase
 
-from mesh.cache.entry import Entry
+from mesh.cache.entry import Entry, Key
 from mesh.cache.flights import Flights
 from mesh.cache.keeper import Keeper, KeptHere
-from mesh.cache.local import Key
 from mesh.cache.tags import tags_of
 from mesh.call import Call, Handler, Reply
 from mesh.clock import Clock

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mesh.call import Level
+from mesh.policy.cache import CachePolicy
 from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
 from mesh.policy.methods import MethodPolicy
@@ -18,6 +19,7 @@ TABLES: dict[str, tuple[str, type, tuple[str, ...]]] = {
     "retry": ("retry", RetryPolicy, ()),
     "budget": ("budget", BudgetPolicy, ("share",)),
     "attempt": ("attempt", AttemptPolicy, ("quantile",)),
+    "cache": ("cache", CachePolicy, ("jitter",)),
     "balance": ("balance", BalancePolicy, ("first_share",)),
     "ejection": ("ejection", EjectionPolicy, ("share", "most")),
     "breaker": ("circuit", CircuitPolicy, ("share",)),

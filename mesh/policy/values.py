@@ -13,7 +13,7 @@ CHOICES = {
     "priority": ("always", "high", "normal", "low"),
     "idempotent": (True, False, "keyed"),
 }
-ZERO = {"reserve", "base", "share", "per_second", "least", "slow_start"}
+ZERO = {"reserve", "base", "share", "per_second", "least", "slow_start", "stale", "refused", "jitter"}
 """Figures that may be 0; the others are above it."""
 WHOLE_AT_MOST = {"attempts": 10}
 

@@ -52,6 +52,7 @@ class Asked:
     metadata: Mapping[str, str]
     scope: str
     request_id: str
+    cached: bool = True
 
 
 class FakeService:
@@ -87,11 +88,12 @@ class FakeService:
         metadata: Mapping[str, str],
         scope: str,
         request_id: str,
+        cached: bool,
     ) -> Reply:
         types = METHODS[method]
         codec = Codec()
         message = codec.decode(codec.encode(message, types.request), types.request)
-        self.asked.append(Asked(method, message, timeout, metadata, scope, request_id))
+        self.asked.append(Asked(method, message, timeout, metadata, scope, request_id, cached))
         if self.stuck:
             await asyncio.Event().wait()
         given = self.outcome(method, message)

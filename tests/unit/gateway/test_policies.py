@@ -159,23 +159,25 @@ async def test_each_documented_failure_is_one_that_the_tables_know(verb: str, pa
     assert operation.upstream == (504 in statuses)
 
 
-TOLD = {"etag", "location", "idempotency-key", "request-id"}
+TOLD = {"etag", "location", "idempotency-key", "request-id", "cache-status"}
 
 
 @pytest.mark.parametrize(("verb", "path", "operation"), ROUTES, ids=lambda item: str(item)[:50])
 async def test_an_answers_headers_are_those_of_the_document(verb: str, path: str, operation: Operation) -> None:
-    """ETag, Location and Idempotency-Key are where the document says so and nowhere else, and so is 304."""
+    """ETag, Location, Cache-Status and Idempotency-Key are where the document says so and nowhere else; so is 304."""
     told, gateway = API["paths"][path][verb.lower()], Gateway()
     answer = await ask(gateway, verb, path, operation)
     documented = told["responses"][str(answer.status)]["headers"]
-    assert {name.lower() for name in documented} == answer.headers.keys() & TOLD
+    assert {name.lower() for name in documented} - {"age"} == answer.headers.keys() & TOLD  # nothing is kept here
     again = await gateway.request(verb, filled(path), headers={"If-None-Match": answer.headers.get("etag", '"x"')})
     assert (again.status == 304) == ("304" in told["responses"])
     if again.status == 304:
-        assert {name.lower() for name in told["responses"]["304"]["headers"]} == again.headers.keys() & TOLD
+        documented = told["responses"]["304"]["headers"]
+        assert {name.lower() for name in documented} - {"age"} == again.headers.keys() & TOLD
     taken = {one["name"] for one in told["parameters"] if one["in"] == "header"}
     assert taken >= {operation.condition, "Request-Id", "Request-Timeout"} - {""}
     assert ("Idempotency-Key" in taken) == operation.write
+    assert ("Cache-Control" in taken) == ("cache-status" in answer.headers)
 
 
 async def test_a_gateway_that_is_told_to_end_lets_go_of_what_it_waits_for() -> None:

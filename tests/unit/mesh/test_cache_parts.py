@@ -6,8 +6,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.cache.entry import Entry, Refusal
-from mesh.cache.local import LARGEST, OVERHEAD, Key, Local
+from mesh.cache.bounded import LARGEST, Bounded
+from mesh.cache.entry import OVERHEAD, Entry, Key, Refusal, size
 from mesh.cache.packing import name_of, packed, unpacked
 from mesh.cache.tags import Tags, tags_of
 from mesh.status import Status
@@ -58,10 +58,10 @@ def test_tags_are_words() -> None:
 def test_memory_is_bounded_by_bytes(puts: list[tuple[int, int]]) -> None:
     """A gateway that grows with what is read ends when its machine has no memory left."""
     most = 20_000
-    local = Local(most)
-    for number, size in puts:
-        kept = local.put(a_key(number), an_entry(bytes(size)))
-        assert kept is (OVERHEAD + len(str(number)) + size <= most // LARGEST)
+    local: Bounded[Key, Entry] = Bounded(most, size)
+    for number, length in puts:
+        kept = local.put(a_key(number), an_entry(bytes(length)))
+        assert kept is (OVERHEAD + len(str(number)) + length + 1 <= most // LARGEST)
         assert local.bytes <= most
     assert local.bytes >= len(local) * OVERHEAD
     for number in range(41):
@@ -71,7 +71,7 @@ def test_memory_is_bounded_by_bytes(puts: list[tuple[int, int]]) -> None:
 
 def test_what_is_asked_for_stays_and_what_is_not_goes() -> None:
     """One long list that is read once must not drive out what is read all the time."""
-    local = Local(100 * (OVERHEAD + 2))
+    local: Bounded[Key, Entry] = Bounded(100 * (OVERHEAD + 3), size)
     for number in range(90):
         local.put(a_key(number), an_entry())
     for number in range(90, 1000):
