@@ -9,6 +9,7 @@ closed ──too many failures──▶ open ──its time is over, or a probe 
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
+from typing import NamedTuple
 
 from mesh.decide.window import Window
 from mesh.policy import CircuitPolicy
@@ -22,12 +23,12 @@ class Outcome(Enum):
     UNDECIDED = "undecided"  # cancelled, or ended for reasons that say nothing about the endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """The right to make one call. It belongs to the state in which it was given."""
 
     generation: int
     trial: bool
+    given: float
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Circuit:
     _generation: int = 0
     _openings: int = 0
     _in_a_row: int = 0
+    _failed_at: float = float("-inf")
     _trial_since: float | None = None
     _recent: Window = field(init=False)
 
@@ -72,7 +74,7 @@ class Circuit:
             # A trial that outlived its limit loses its say along with its place.
             self._generation += self._trial_since is not None
             self._trial_since = now
-        return Permit(self._generation, trial=self.state == "half-open")
+        return Permit(self._generation, self.state == "half-open", now)
 
     def settle(self, permit: Permit, outcome: Outcome, now: float) -> None:
         """Gives a permit back. A result from an earlier state no longer counts."""
@@ -102,8 +104,12 @@ class Circuit:
         if permit.trial:
             self._open(now, "the trial failed")
             return
-        self._in_a_row += 1
         self._recent.add(now, failed=True)
+        # Calls that were under way together fail together when a link breaks or this process stood still:
+        # only one of them is another failure in the row.
+        if permit.given >= self._failed_at:
+            self._in_a_row += 1
+            self._failed_at = now
         if self._in_a_row >= self.policy.in_a_row:
             self._open(now, f"{self._in_a_row} failures in a row")
             return

@@ -61,7 +61,7 @@ class CircuitPolicy:
     """When an endpoint's breaker opens, and for how long.
 
     Attributes:
-        in_a_row: so many failures one after another open it;
+        in_a_row: so many failures one after another open it, each of a call that began after the one before;
         share: so does this share of failures,
         minimum: of at least so many calls,
         window: within so many seconds.

@@ -42,6 +42,19 @@ def test_a_success_between_starts_the_row_anew() -> None:
     assert breaker.state == "closed"
 
 
+def test_calls_that_fail_together_are_one_failure_in_the_row() -> None:
+    """One broken connection, or a pause of our own process, ends all calls under way and says little of the next."""
+    breaker = circuit(minimum=100)
+    for moment in range(4):
+        permits = [breaker.acquire(moment) for _ in range(20)]
+        for permit in permits:
+            assert permit is not None
+            breaker.settle(permit, Outcome.FAILED, moment + 0.5)
+    assert breaker.state == "closed"
+    failed(breaker, 1, 5.0)
+    assert (breaker.state, breaker.reason) == ("open", "5 failures in a row")
+
+
 def test_half_of_twenty_calls_open_it_and_older_ones_do_not_count() -> None:
     """The rule for an endpoint that fails half its calls, which five in a row may never catch."""
     breaker = circuit(in_a_row=100)
