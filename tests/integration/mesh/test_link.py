@@ -19,8 +19,9 @@ from hyperframe.frame import (
 from mesh.clock import SystemClock
 from mesh.decide.attempt_time import AttemptTimes
 from mesh.endpoints.endpoint import Endpoint
-from mesh.errors import Lost, MeshError, Refused, RemoteError, Unreachable
+from mesh.errors import DeadlineExceeded, Lost, MeshError, Refused, RemoteError, Unreachable
 from mesh.events import Events
+from mesh.layers.attempt import attempt
 from mesh.policy import AttemptPolicy, Policy
 from mesh.status import Status
 from mesh.transport import Transport
@@ -33,7 +34,7 @@ from tests.fakes import http2
 from tests.fakes.clock import TurnedClock
 from tests.fakes.http2 import Listening, Peer
 from tests.integration.mesh.conftest import To
-from tests.integration.mesh.echo import call
+from tests.integration.mesh.echo import WRITE, call
 
 FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 6, 7, 8, 11
 
@@ -91,6 +92,18 @@ async def test_a_far_side_that_says_nothing_is_unreachable_after_a_while_and_is_
         with pytest.raises(Unreachable, match="TimeoutError"):
             await calling
         await peer.closed()
+
+
+async def test_an_attempt_that_ran_out_of_time_before_the_settings_came_was_never_sent(to: To) -> None:
+    """A standing process takes the connection: since nothing was sent, a write without a key may go elsewhere."""
+    async with Listening() as far:
+        times, clock = AttemptTimes(AttemptPolicy(least=0.01, most=0.05)), SystemClock()
+        bounded = attempt("echo", far.address, times, clock, Events())(to(far.address))
+        with pytest.raises(Unreachable, match="before there was a connection"):
+            await bounded(call("x", repeatable=True))
+        with pytest.raises(DeadlineExceeded, match="before there was a connection") as late:
+            await bounded(call("x", method=WRITE, timeout=0.05))
+        assert not late.value.maybe_done
 
 
 async def test_a_caller_that_gives_up_while_it_connects_spoils_nothing_for_the_others(to: To) -> None:

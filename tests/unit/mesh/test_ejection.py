@@ -141,6 +141,22 @@ def test_the_last_usable_one_stays_and_an_event_says_so_once() -> None:
     assert several.states() == ["ejected", "in rotation"]
 
 
+def test_at_most_half_of_them_are_away_at_one_time() -> None:
+    """The rest would have to take all their calls."""
+    several = Several(3)
+    several.failing["0:1"] = several.failing["1:1"] = 1.0
+    several.judge(4)
+    assert sorted(several.states()) == ["ejected", "in rotation", "lowered"]
+
+
+def test_how_long_it_takes_is_how_long_what_succeeds_takes() -> None:
+    """Failures that come at once would make a slow one look quick."""
+    several = Several(2)
+    several.failing["0:1"], several.took["0:1"] = 0.2, 0.045
+    several.judge()
+    assert several.standings["0:1"].reason == "its calls took 45 ms, those of the others 10 ms"
+
+
 class Ejecting(RuleBasedStateMachine):
     """Any number of endpoints, each well, slow, failing, idle or gone, in any order."""
 
