@@ -194,7 +194,10 @@ async def test_in_shadow_ejection_takes_nobody_away_and_tells_whom_it_would_have
         assert (await load.lasts(1))[ILL] > 20
         assert (load.state().ejection, load.state().available) == ("in rotation", True)
         told = [(event.policy, event.endpoint, event.what) for event in load.events.of(WouldHave)]
-    assert told[:2] == [("ejection", ILL, "in rotation → lowered"), ("ejection", ILL, "lowered → ejected")]
+    assert told[:2] == [
+        ("ejection", ILL, "had it lowered, not in rotation"),
+        ("ejection", ILL, "had it ejected, not lowered"),
+    ]
     assert load.events.of(EjectionChanged) == []
 
 
