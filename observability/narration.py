@@ -15,6 +15,7 @@ from mesh.events import (
     Retried,
     ServerEnded,
     StoreChanged,
+    WouldHave,
 )
 from observability.logs import log_call
 
@@ -82,6 +83,10 @@ def _not_retried(event: NotRetried) -> None:
     log.debug("%s: given up after attempt %d: %s, %s", event.method, event.number, event.outcome, event.reason)
 
 
+def _would_have(event: WouldHave) -> None:
+    log.debug("%s: %s in shadow would have %s (%s)", event.service, event.policy, event.what, event.reason)
+
+
 _TOLD: dict[type[Event], Callable[[Any], None]] = {
     ServerEnded: _handled,
     BreakerChanged: _breaker,
@@ -92,4 +97,5 @@ _TOLD: dict[type[Event], Callable[[Any], None]] = {
     StoreChanged: _store,
     Retried: _retried,
     NotRetried: _not_retried,
+    WouldHave: _would_have,
 }
