@@ -1,6 +1,6 @@
 # `make help` lists what there is. Everything runs in .venv, which is built when first needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test faults mail-faults resilience lint format protos lock clean
+.PHONY: help run test faults mail-faults resilience bench lint format protos lock clean
 BIN := .venv/bin
 
 help: ## this list
@@ -18,8 +18,11 @@ faults: .venv/complete ## every fault scenario in full size, an hour or two; NAM
 mail-faults: .venv/complete ## those of mail alone
 	@$(MAKE) --no-print-directory faults NAMES="mail mail-defects relay-away hostile"
 
-resilience: .venv/complete ## what the mesh is worth when something dies, measured; NAMES="killed", SEED=1, SHARE=1
-	@$(BIN)/python -m benchmarks --seed $(or $(SEED),1) --share $(or $(SHARE),1) $(NAMES)
+resilience: .venv/complete ## what the mesh is worth when something dies, measured, half an hour; NAMES="killed", SEED=1, SHARE=1
+	@$(BIN)/python -m benchmarks --seed $(or $(SEED),1) --share $(or $(SHARE),1) $(if $(JSON),--json $(JSON)) $(NAMES)
+
+bench: .venv/complete ## what a call costs and how fast it is when nothing is wrong, beside plain grpclib stubs
+	@$(MAKE) --no-print-directory resilience NAMES="nothing-wrong saturation latency"
 
 lint: .venv/complete ## ruff and mypy
 	@$(BIN)/ruff check .

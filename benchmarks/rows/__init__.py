@@ -7,23 +7,14 @@ from benchmarks.rows.cancelled import CANCELLED
 from benchmarks.rows.comings import REGISTRY_AWAY, ROLLING
 from benchmarks.rows.cost import NOTHING_WRONG
 from benchmarks.rows.one_of_them import DROPPED, FAILS_HALF, KILLED, REFUSES, SLOW, STOPPED
+from benchmarks.rows.speed import LATENCY, SATURATION
 
-ROWS: dict[str, Row] = {
-    row.name: row
-    for row in (
-        KILLED,
-        STOPPED,
-        DROPPED,
-        REFUSES,
-        FAILS_HALF,
-        SLOW,
-        ALL_FAIL,
-        ALL_SILENT,
-        ROLLING,
-        REGISTRY_AWAY,
-        THEIRS,
-        OURS,
-        CANCELLED,
-        NOTHING_WRONG,
-    )
-}
+RESILIENCE = (
+    *(KILLED, STOPPED, DROPPED, REFUSES, FAILS_HALF, SLOW),
+    *(ALL_FAIL, ALL_SILENT),
+    *(ROLLING, REGISTRY_AWAY, THEIRS, OURS),
+    *(CANCELLED, NOTHING_WRONG),
+)
+"""What `make resilience` runs; `make bench` runs the last of them, and what follows."""
+
+ROWS: dict[str, Row] = {row.name: row for row in (*RESILIENCE, SATURATION, LATENCY)}

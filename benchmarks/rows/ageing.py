@@ -6,7 +6,8 @@ from benchmarks.figures import p99
 from benchmarks.load import OK, Load
 from benchmarks.replicas import replicas
 from benchmarks.report import Figures, at_most
-from benchmarks.row import Row, Scale
+from benchmarks.row import Row
+from benchmarks.scale import Scale
 from benchmarks.ways import Entered
 from benchmarks.work import Options
 
@@ -29,7 +30,7 @@ class Ageing:
         rate, seconds = scale.rate(LEAST), scale.seconds(LEAST)
         async with (
             replicas(1, Options(max_age=1.0, work=0.005), self.module) as (server,),
-            entered([server.address], scale.seed) as way,
+            entered([server.address], scale) as way,
         ):
             load = Load(way, rate, scale.rng("load"))
             await load.run(seconds)

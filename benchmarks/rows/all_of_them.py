@@ -9,9 +9,10 @@ from benchmarks.figures import between, p99
 from benchmarks.load import OK, Load, Made
 from benchmarks.replicas import replicas
 from benchmarks.report import Figures, Kind, at_most
-from benchmarks.row import Row, Scale
+from benchmarks.row import Row
+from benchmarks.scale import Scale
 from benchmarks.state import descriptors, memory
-from benchmarks.ways import TIMEOUT, Entered
+from benchmarks.ways import Entered
 
 COUNT = 2
 BEFORE, AFTER = 1.0, 10.0  # seconds, the second long enough for a second outage to show
@@ -44,7 +45,7 @@ class AllOfThem:
         seconds = scale.seconds(BEFORE + lasts + after)
         ends = seconds - after
         begins = ends - lasts
-        async with replicas(COUNT) as running, entered([each.address for each in running], scale.seed) as way:
+        async with replicas(COUNT) as running, entered([each.address for each in running], scale) as way:
             load = Load(way, rate, scale.rng("load"))
 
             async def behave(behaviour: Mapping[str, object]) -> float:
@@ -71,7 +72,7 @@ class AllOfThem:
             FAILING: p99(failed),
             RECOVERED: max([0.0, *(each.at - right for each in failed)]),
             "failed before": len([each for each in failed if _over(each) < wrong]),
-            IN_FLIGHT: load.most_in_flight / (rate * TIMEOUT),
+            IN_FLIGHT: load.most_in_flight / (rate * scale.timeout),
             **most,
         }
 

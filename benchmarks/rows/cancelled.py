@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from benchmarks.replicas import Replica, replicas
 from benchmarks.report import Figures, at_most
-from benchmarks.row import Row, Scale
+from benchmarks.row import Row
+from benchmarks.scale import Scale
 from benchmarks.state import state
 from benchmarks.ways import Entered, Mesh, Way
 from mesh.transport import Transport
@@ -52,7 +53,7 @@ class Impatient:
 async def cancelled(scale: Scale, entered: Entered) -> Figures:
     """One run."""
     times = scale.size(CALLS)
-    async with replicas(1) as (replica,), entered([replica.address], scale.seed) as way:
+    async with replicas(1) as (replica,), entered([replica.address], scale) as way:
         impatient = Impatient(way, scale)
         await impatient.give_up(round(WARM * times))
         before = await _held(replica, way)

@@ -9,7 +9,8 @@ from benchmarks.figures import p99
 from benchmarks.load import OK, Load
 from benchmarks.replicas import Replica, replicas
 from benchmarks.report import Figures, at_most
-from benchmarks.row import Row, Scale
+from benchmarks.row import Row
+from benchmarks.scale import Scale
 from benchmarks.ways import Entered
 from benchmarks.work import Options
 
@@ -26,7 +27,7 @@ async def registered(scale: Scale, entered: Entered, rate: float) -> AsyncIterat
         options = Options(registries=(registry.address,))
         known = await running.enter_async_context(replicas(COUNT, options))
         addresses = [replica.address for replica in known]
-        way = await running.enter_async_context(entered(addresses, scale.seed, options.registries))
+        way = await running.enter_async_context(entered(addresses, scale, options.registries))
         yield registry, known, Load(way, rate, scale.rng("load"))
 
 

@@ -8,14 +8,15 @@ from time import process_time
 
 from benchmarks.replicas import replicas
 from benchmarks.report import Figures, Kind, at_most
-from benchmarks.row import FULL, Row, Scale
-from benchmarks.ways import TIMEOUT, Attempt, Entered, Way, mesh, plain
+from benchmarks.row import Row
+from benchmarks.scale import FULL, Scale
+from benchmarks.ways import Attempt, Entered, Way, mesh, plain
 from benchmarks.work import METHODS, Options, Raw
 from mesh.call import Call
 from mesh.clock import SystemClock
 from mesh.transport import Transport
 
-BLOCK = 500  # calls, short enough for whatever else the machine does to befall all ways alike
+BLOCK = 200  # calls, short enough for whatever else the machine does to befall all ways alike
 CALLERS = 8
 ADDED = "CPU that the stack adds, µs a call"
 
@@ -27,8 +28,8 @@ class Wire:
         self._transport, self._clock, self.attempts = transport, clock, list[Attempt]()
 
     async def call(self, method: str, message: bytes) -> bytes:
-        deadline = self._clock.now() + TIMEOUT
-        call = Call(method=METHODS[method], message=message, timeout=TIMEOUT, deadline=deadline)
+        deadline = self._clock.now() + Scale().timeout
+        call = Call(method=METHODS[method], message=message, timeout=Scale().timeout, deadline=deadline)
         return bytes((await self._transport(call)).message)
 
 
@@ -63,9 +64,9 @@ async def cost(scale: Scale, entered: Entered) -> Figures:  # noqa: ARG001  # al
     blocks = max(4, scale.size(FULL) // BLOCK)
     async with (
         replicas(1, Options(work=0)) as running,
-        mesh([running[0].address], scale.seed) as ours,
+        mesh([running[0].address], scale) as ours,
         _wire(running[0].address) as wire,
-        plain([running[0].address], scale.seed) as stubs,
+        plain([running[0].address], scale) as stubs,
     ):
         rounds = [[await _cpu(way, BLOCK) for way in (ours, wire, stubs)] for _ in range(1 + blocks)][1:]
     by_way = [statistics.median(each) for each in zip(*rounds, strict=True)]

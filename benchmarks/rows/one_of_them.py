@@ -9,7 +9,8 @@ from benchmarks.figures import answered, between, out_of_rotation, p99, share_of
 from benchmarks.load import Load
 from benchmarks.replicas import Replica, replicas
 from benchmarks.report import Bound, Figures, Kind, at_least, at_most, times_before
-from benchmarks.row import Row, Scale
+from benchmarks.row import Row
+from benchmarks.scale import Scale
 from benchmarks.ways import Entered
 from benchmarks.work import Options
 
@@ -47,7 +48,7 @@ class OneOfThem:
         mended = wrong + lasts
         async with replicas(self.count, self.options) as running:
             unlucky = running[0]
-            async with entered([replica.address for replica in running], scale.seed) as way:
+            async with entered([replica.address for replica in running], scale) as way:
                 load = Load(way, rate, scale.rng("load"))
 
                 async def fate() -> None:
