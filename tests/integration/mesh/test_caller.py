@@ -444,6 +444,7 @@ async def test_who_stays_is_told_to_go_when_the_notice_is_over() -> None:
         await clock.turn(4.9)
         peer.send(*asks(peer, 1, "wait"))
         await echo.arrived.wait()
+        await peer.answers()
         assert GoAwayFrame not in peer.kinds()
         await clock.turn(0.2)
         assert (await peer.next(GoAwayFrame)).last_stream_id == http2.MAX_ID
