@@ -289,7 +289,9 @@ async def test_streams_above_the_limit_are_a_flood_too() -> None:
     """Each is refused, and each refusal costs."""
     stack = serving(max_streams=1, max_noise=50.0, clock=TurnedClock())
     async with stack as (server, echo, _), connected(server.address) as peer:
-        for stream in range(1, 301, 2):
+        peer.send(*asks(peer, 1, "wait"))
+        await echo.arrived.wait()
+        for stream in range(3, 301, 2):
             peer.send(*asks(peer, stream, "wait"))
         assert (await peer.next(GoAwayFrame)).error_code == ENHANCE_YOUR_CALM
         await until(lambda: echo.cancelled == 1)
