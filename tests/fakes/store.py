@@ -28,6 +28,7 @@ class FakeStore:
         stuck: set, nothing is answered until it is cleared.
         broken: set, every command fails.
         deaf: invalidations of others are not told.
+        held: what was found waits for it before it arrives.
         commands: how many were begun.
     """
 
@@ -36,6 +37,7 @@ class FakeStore:
         self._open = asyncio.Event()
         self._open.set()
         self.broken = self.deaf = False
+        self.held: asyncio.Event | None = None
         self.commands = 0
 
     def stick(self) -> None:
@@ -48,6 +50,12 @@ class FakeStore:
 
     async def get(self, key: str) -> Found:
         await self._turn()
+        found = self._found(key)
+        if self.held:
+            await self.held.wait()
+        return found
+
+    def _found(self, key: str) -> Found:
         shelf = self._shelf
         if key not in shelf.values:
             return Found(shelf.count)

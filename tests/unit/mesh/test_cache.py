@@ -586,6 +586,41 @@ class TestSharing:
         assert (await reader).message == "new"
         assert await one.ask("7") == "new"
 
+    async def test_what_was_found_before_a_write_and_arrives_after_it_is_not_kept(
+        self, two: tuple[Process, Process, FakeStore, FakeStore]
+    ) -> None:
+        """The reader began before the write; those who begin after it get what was written."""
+        one, other, store, _ = two
+        await other.ask("7")
+        store.held = asyncio.Event()
+        reader = one.begin("7")
+        await settle()
+        await one.ask("7=new")
+        store.held.set()
+        await reader
+        assert await one.ask("7") == "new"
+
+    async def test_nor_is_what_was_found_while_the_store_was_being_told(
+        self, two: tuple[Process, Process, FakeStore, FakeStore]
+    ) -> None:
+        """The reader began after the write had come back here, and looked before the store had heard of it."""
+        one, other, store, _ = two
+        await other.ask("7")
+        store.stick()
+        writer = one.begin("7=new")
+        await settle()
+        store.held = asyncio.Event()
+        held_up = store._open
+        store._open = asyncio.Event()
+        store._open.set()
+        reader = one.begin("7")
+        await settle()
+        held_up.set()
+        await writer
+        store.held.set()
+        await reader
+        assert await one.ask("7") == "new"
+
     async def test_whoever_subscribes_again_keeps_nothing(
         self, two: tuple[Process, Process, FakeStore, FakeStore], registers: Registers, clock: TurnedClock
     ) -> None:

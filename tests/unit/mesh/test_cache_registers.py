@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from mesh.cache import Keeper
+from mesh.cache import Found, Keeper
 from mesh.cache.tags import Tags
 from mesh.call import Call, Level, Method, Reply
 from mesh.errors import Lost
@@ -80,15 +80,16 @@ class Shaky(FakeStore):
 
     async def _turn(self) -> None:
         rng = self._world.rng
-        await self._world.clock.sleep(rng.choice((0.001, 0.01, 0.04, 0.3)) if self.troubled else 0.001)
+        await self._world.clock.sleep(rng.choice((0.001, 0.01, 0.3)) if self.troubled else 0.001)
         if self.troubled and rng.random() < 0.1:
             raise ConnectionError
         await super()._turn()
-        if self.troubled:  # what it has found is on its way
-            await self._world.clock.sleep(rng.choice((0.001, 0.03, 0.2)))
 
-    async def get(self, key: str) -> object:  # type: ignore[override]  # found first, on its way then
-        return await super().get(key)
+    async def get(self, key: str) -> Found:
+        found = await super().get(key)
+        if self.troubled:  # what was found is on its way, and things happen meanwhile
+            await self._world.clock.sleep(self._world.rng.choice((0.001, 0.01, 0.035)))
+        return found
 
 
 async def live(world: World, process: int, handler: object, calls: int) -> None:
