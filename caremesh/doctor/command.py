@@ -1,6 +1,6 @@
 """Looks at this machine and at the clinic on it: a line each, and a remedy for what is wrong.
 
-Python, packages, disk, clock, caremesh.toml, settings, ports, databases, mail, and the clinic that runs.
+Python, packages, disk, clock, caremesh.toml, settings, ports, databases, kept answers, mail, and the clinic that runs.
 Exits with 1 when something is wrong. Changes nothing.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from caremesh import config, state
 from caremesh.doctor import clinic, machine
+from caremesh.doctor.answers import answers
 from caremesh.doctor.finding import Finding, Level, wrong
 from caremesh.doctor.mail import mail
 from caremesh.doctor.running import running
@@ -56,6 +57,7 @@ def examine(file: Path) -> Iterator[Finding]:
     here = state.running(settings.data)
     yield from clinic.ports(settings, here)
     yield from clinic.databases(settings, os.environ)
+    yield from answers(settings, os.environ)
     yield from mail(settings, os.environ, here)
     yield from running(here)
 

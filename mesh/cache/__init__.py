@@ -3,7 +3,7 @@
 `mesh.layers.cache` is the layer of the stack that uses it.
 """
 
-from mesh.cache.guarded import Found, Store
+from mesh.cache.guarded import Found, Stamp, Store
 from mesh.cache.keeper import Keeper
 
-__all__ = ["Found", "Keeper", "Store"]
+__all__ = ["Found", "Keeper", "Stamp", "Store"]

@@ -18,17 +18,24 @@ MOST_OWED = 1000
 SETTLING = 1.0  # seconds for the invalidations that it missed
 
 
+class Stamp(NamedTuple):
+    """A moment of a store's: its count of invalidations, and its own time in milliseconds."""
+
+    since: int
+    at: int
+
+
 class Found(NamedTuple):
     """What a store has under a key.
 
     Attributes:
-        since: the store's count of invalidations, to be given back with a value whose making begins now.
+        stamp: the moment of looking, to be given back with a value whose making begins now.
         value: None where there is none.
         tags: the value's.
         age: seconds since the value's making began.
     """
 
-    since: int
+    stamp: Stamp
     value: bytes | None = None
     tags: tuple[str, ...] = ()
     age: float = 0.0
@@ -37,13 +44,14 @@ class Found(NamedTuple):
 class Store(Protocol):
     """Values that several processes share. Any method raises what it likes; then the store does not serve for now.
 
-    A value with a tag that was invalidated after its making began is neither kept nor found.
+    A value with a tag that was invalidated after its making began is neither kept nor found. Ages are by the store's
+    own clock, from the stamp on, so that a command that was long under way makes nothing younger.
     """
 
     async def get(self, key: str) -> Found: ...
 
-    async def put(self, key: str, value: bytes, tags: Collection[str], since: int, age: float, lifetime: float) -> None:
-        """Keeps a value, made `age` seconds ago, until it is `lifetime` seconds old."""
+    async def put(self, key: str, value: bytes, tags: Collection[str], stamp: Stamp, lifetime: float) -> None:
+        """Keeps a value until it is `lifetime` seconds old; `stamp` is what was found when its making began."""
         ...
 
     async def invalidate(self, tags: Collection[str]) -> None:
@@ -93,13 +101,13 @@ class Guarded:
         before = list(self._owed.values())
         found = await self._within(self._store.get(key))
         if found is not None and any(not owed.isdisjoint(found.tags) for owed in (*before, *self._owed.values())):
-            return Found(found.since)
+            return Found(found.stamp)
         return found
 
-    def put(self, key: str, value: bytes, tags: Collection[str], since: int, age: float, lifetime: float) -> None:
+    def put(self, key: str, value: bytes, tags: Collection[str], stamp: Stamp, lifetime: float) -> None:
         """Keeps a value; nobody waits for it."""
         if not self.away:
-            self._tasks.start(self._tried(self._store.put(key, value, tags, since, age, lifetime)))
+            self._tasks.start(self._tried(self._store.put(key, value, tags, stamp, lifetime)))
 
     async def invalidate(self, tags: Collection[str]) -> None:
         """Tells the store and all who follow it; if that takes too long it is told later."""

@@ -97,12 +97,12 @@ class Keeper:
             return None
         return self.hit(method, request_id, key, entry)
 
-    async def shared(self, key: Key, since: int) -> tuple[Entry | None, Found | None]:
-        """What the store has; its count is needed to put something there. None where it has nothing or is away."""
+    async def shared(self, key: Key, began: float, since: int) -> tuple[Entry | None, Found | None]:
+        """What the store has; its stamp is needed to put something there. None where it has nothing or is away."""
         found = await self._shared.get(name_of(key)) if self._shared else None
         if found is None or found.value is None:
             return None, found
-        return unpacked(found.value, found.tags, self._clock.now() - found.age, since), found
+        return unpacked(found.value, found.tags, began - found.age, since), found
 
     def entry(self, call: Call, told: Reply | RemoteError, began: float, since: int) -> Entry:
         """What can be kept of an answer whose making began at a moment and a count."""
@@ -115,13 +115,12 @@ class Keeper:
         return Entry(body, tags_of(told.headers), began, fresh_until, stale_until, since, told.headers, refusal)
 
     def keep(self, call: Call, key: Key, entry: Entry, found: Found | None = None) -> bool:
-        """Keeps it here, and in the store by the count that it gave when the making began."""
+        """Keeps it here, and in the store by the stamp that it gave when the making began."""
         if self.overtaken(entry):
             self.discarded(call, "overtaken")
             return False
         if found is not None and self._shared:
-            age, lifetime = self._clock.now() - entry.made, entry.stale_until - entry.made
-            self._shared.put(name_of(key), packed(entry), entry.tags, found.since, age, lifetime)
+            self._shared.put(name_of(key), packed(entry), entry.tags, found.stamp, entry.stale_until - entry.made)
         if not self._local.put(key, entry):
             self.discarded(call, "too_large")
             return False

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from mesh.cache.guarded import Found
+from mesh.cache.guarded import Found, Stamp
 
 COMMAND = 1.0
 """Seconds that a command may take before its connection is given up. Those who asked do not wait so long."""
@@ -37,6 +37,10 @@ local function count()
   end
   return now
 end
+local function milliseconds()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local function old(tags, since)
   if tonumber(redis.call('GET', prefix .. 'floor')) > tonumber(since) then return true end
   for tag in string.gmatch(tags, '%S+') do
@@ -50,15 +54,15 @@ end
 _GET = (
     _COUNT
     + """
-local now = count()
+local now, at = count(), milliseconds()
 local key = prefix .. 'entry:' .. ARGV[2]
-local found = redis.call('HMGET', key, 'value', 'tags', 'since', 'lifetime')
-if not found[1] then return {now} end
+local found = redis.call('HMGET', key, 'value', 'tags', 'since', 'made')
+if not found[1] then return {now, at} end
 if old(found[2], found[3]) then
   redis.call('DEL', key)
-  return {now}
+  return {now, at}
 end
-return {now, found[1], found[2], found[4] - redis.call('PTTL', key)}
+return {now, at, found[1], found[2], math.max(0, at - tonumber(found[4]))}
 """
 )
 
@@ -67,9 +71,10 @@ _PUT = (
     + """
 count()
 local key = prefix .. 'entry:' .. ARGV[2]
-local value, tags, since, age, lifetime = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local value, tags, since, made, lifetime = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local age = math.max(0, milliseconds() - tonumber(made))
 if age >= lifetime or old(tags, since) then return 0 end
-redis.call('HSET', key, 'value', value, 'tags', tags, 'since', since, 'lifetime', lifetime)
+redis.call('HSET', key, 'value', value, 'tags', tags, 'since', since, 'made', made)
 redis.call('PEXPIRE', key, lifetime - age)
 return 1
 """
@@ -117,15 +122,14 @@ class RedisStore:
 
     async def get(self, key: str) -> Found:
         found = await self._get(args=[self._prefix, key])
-        since = int(found[0])
-        if len(found) == 1:
-            return Found(since)
-        _, value, tags, age = found
-        return Found(since, value, tuple(tags.decode().split()), age / 1000)
+        stamp = Stamp(int(found[0]), int(found[1]))
+        if len(found) == 2:  # noqa: PLR2004  # nothing but the stamp
+            return Found(stamp)
+        value, tags, age = found[2:]
+        return Found(stamp, value, tuple(tags.decode().split()), age / 1000)
 
-    async def put(self, key: str, value: bytes, tags: Collection[str], since: int, age: float, lifetime: float) -> None:
-        times = [round(age * 1000), round(lifetime * 1000)]
-        await self._put(args=[self._prefix, key, value, " ".join(tags), since, *times])
+    async def put(self, key: str, value: bytes, tags: Collection[str], stamp: Stamp, lifetime: float) -> None:
+        await self._put(args=[self._prefix, key, value, " ".join(tags), *stamp, round(lifetime * 1000)])
 
     async def invalidate(self, tags: Collection[str]) -> None:
         await self._tell(sorted(tags))

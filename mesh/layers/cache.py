@@ -139,7 +139,7 @@ class Cache:
             return Served(how, missing)
         now, entry = self._clock.now(), made.entry
         kept = KeptHere(self._keeper, call.method.path, key, entry) if made.kept else None
-        return Served(how, missing if how == "miss" else "", now - entry.made, entry.fresh_until - now, kept)
+        return Served(how, "" if how == "hit" else missing, now - entry.made, entry.fresh_until - now, kept)
 
     async def _landed(self, flight: "asyncio.Task[Made]", call: Call, *, joined: bool) -> Made:
         try:
@@ -156,7 +156,7 @@ class Cache:
 
     async def _make(self, call: Call, key: Key, following: Handler) -> Made:
         since, began = self._keeper.now, self._clock.now()
-        entry, found = await self._keeper.shared(key, since) if call.cached else (None, None)
+        entry, found = await self._keeper.shared(key, began, since) if call.cached else (None, None)
         if entry is not None:
             kept = self._keeper.keep(call, key, entry)
             if self._clock.now() < entry.fresh_until:

@@ -1,12 +1,12 @@
-"""A Redis server of the tests' own, on a port of its own; and a way to it that a test can make slow."""
+"""A Redis server of the tests' own, on a port of its own."""
 
-import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.fakes.absence import cannot_run
@@ -49,8 +49,6 @@ class RedisServer:
 
     def ask(self, *words: str) -> bytes:
         """What one command is answered, as bytes of the wire."""
-        import socket
-
         with socket.create_connection(("127.0.0.1", self.port), 5) as caller:
             caller.sendall(" ".join(words).encode() + b"\r\n")
             return caller.recv(65536)
@@ -74,22 +72,3 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
-
-
-@asynccontextmanager
-async def slowly(port: int, delay: float) -> AsyncIterator[int]:
-    """A port that leads to another one; what comes back comes so many seconds later."""
-
-    async def carry(source: asyncio.StreamReader, to: asyncio.StreamWriter, seconds: float) -> None:
-        while data := await source.read(65536):
-            await asyncio.sleep(seconds)
-            to.write(data)
-        to.close()
-
-    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, onward = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(carry(reader, onward, 0), carry(back, writer, delay), return_exceptions=True)
-
-    async with await asyncio.start_server(accepted, "127.0.0.1", 0) as listening:
-        yield listening.sockets[0].getsockname()[1]
-        listening.close()

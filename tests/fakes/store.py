@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 from grpclib.encoding.base import CodecBase
 
-from mesh.cache import Found
+from mesh.cache import Found, Stamp
 from mesh.clock import Clock
 
 Tell = Callable[[Collection[str] | None], None]
@@ -57,19 +57,20 @@ class FakeStore:
 
     def _found(self, key: str) -> Found:
         shelf = self._shelf
+        stamp = Stamp(shelf.count, round(self._clock.now() * 1000))
         if key not in shelf.values:
-            return Found(shelf.count)
+            return Found(stamp)
         value, tags, since, made, end = shelf.values[key]
         if self._old(tags, since) or self._clock.now() >= end:
             del shelf.values[key]
-            return Found(shelf.count)
-        return Found(shelf.count, value, tags, self._clock.now() - made)
+            return Found(stamp)
+        return Found(stamp, value, tags, self._clock.now() - made)
 
-    async def put(self, key: str, value: bytes, tags: Collection[str], since: int, age: float, lifetime: float) -> None:
+    async def put(self, key: str, value: bytes, tags: Collection[str], stamp: Stamp, lifetime: float) -> None:
         await self._turn()
-        if not self._old(tags, since):
-            made = self._clock.now() - age
-            self._shelf.values[key] = (value, tuple(tags), since, made, made + lifetime)
+        if not self._old(tags, stamp.since):
+            made = stamp.at / 1000
+            self._shelf.values[key] = (value, tuple(tags), stamp.since, made, made + lifetime)
 
     async def invalidate(self, tags: Collection[str]) -> None:
         await self._turn()

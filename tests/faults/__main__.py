@@ -29,6 +29,7 @@ SCENARIOS = {
     "mail": "tests.faults.mail:run",
     "mail-defects": "tests.faults.mail_defects:run",
     "relay-away": "tests.faults.relay_away:run",
+    "registers": "tests.faults.registers:run",
     "hostile": "tests.faults.hostile:run",
 }
 

@@ -7,14 +7,16 @@ from random import Random
 
 import pytest
 
+from mesh.cache import Stamp
 from mesh.cache.flights import Tasks
 from mesh.cache.guarded import Guarded
 from mesh.cache.redis import RedisStore
 from mesh.clock import SystemClock
 from mesh.events import StoreChanged
+from mesh.faults.proxy import Proxy, Trouble
 from mesh.policy import CachePolicy
 from tests.fakes.mesh import Recorded
-from tests.fakes.redis import RedisServer, redis_server, slowly
+from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.xdist_group("redis")
@@ -49,14 +51,14 @@ async def store(server: RedisServer) -> AsyncIterator[RedisStore]:
         await made.invalidate_all()
 
 
-async def put(store: RedisStore, key: str, value: bytes, *tags: str, since: int | None = None) -> None:
-    count = (await store.get(key)).since if since is None else since
-    await store.put(key, value, tags, count, 0.5, 30.0)
+async def put(store: RedisStore, key: str, value: bytes, *tags: str, stamp: Stamp | None = None) -> None:
+    await store.put(key, value, tags, stamp or (await store.get(key)).stamp, 30.0)
 
 
 async def test_what_was_put_is_found_with_its_tags_and_its_age(store: RedisStore) -> None:
     """Any bytes; and its age is counted by one clock, the server's."""
-    await put(store, "a", b"\x00\nany \xff bytes", "t/1", "t/2")
+    stamp = (await store.get("a")).stamp
+    await put(store, "a", b"\x00\nany \xff bytes", "t/1", "t/2", stamp=stamp._replace(at=stamp.at - 500))
     found = await store.get("a")
     assert (found.value, found.tags) == (b"\x00\nany \xff bytes", ("t/1", "t/2"))
     assert 0.5 <= found.age < 20
@@ -65,10 +67,12 @@ async def test_what_was_put_is_found_with_its_tags_and_its_age(store: RedisStore
 
 async def test_what_is_too_old_is_not_there(store: RedisStore) -> None:
     """It goes by itself; nobody has to look for it."""
-    since = (await store.get("a")).since
-    await store.put("a", b"x", ["t"], since, 29.99, 30.0)
+    stamp = (await store.get("a")).stamp
+    await put(store, "a", b"x", "t", stamp=stamp._replace(at=stamp.at - 29_990))
     await asyncio.sleep(0.05)
     assert (await store.get("a")).value is None
+    await put(store, "a", b"x", "t", stamp=stamp._replace(at=stamp.at - 30_001))
+    assert (await store.get("a")).value is None, "it was too long under way"
 
 
 async def test_an_invalidated_tag_takes_its_values_along_and_no_others(store: RedisStore) -> None:
@@ -82,9 +86,9 @@ async def test_an_invalidated_tag_takes_its_values_along_and_no_others(store: Re
 
 async def test_what_was_begun_before_an_invalidation_is_not_kept(store: RedisStore) -> None:
     """The late fill, of another process."""
-    since = (await store.get("a")).since
+    stamp = (await store.get("a")).stamp
     await store.invalidate(["t"])
-    await put(store, "a", b"old", "t", since=since)
+    await put(store, "a", b"old", "t", stamp=stamp)
     assert (await store.get("a")).value is None
     await put(store, "a", b"new", "t")
     assert (await store.get("a")).value == b"new"
@@ -92,10 +96,10 @@ async def test_what_was_begun_before_an_invalidation_is_not_kept(store: RedisSto
 
 async def test_what_was_begun_before_it_lost_its_memory_is_not_kept(store: RedisStore, server: RedisServer) -> None:
     """It knows nothing of the invalidations that came between."""
-    since = (await store.get("a")).since
+    stamp = (await store.get("a")).stamp
     await store.invalidate(["t"])
     server.ask("FLUSHALL")
-    await put(store, "a", b"old", "t", since=since)
+    await put(store, "a", b"old", "t", stamp=stamp)
     assert (await store.get("a")).value is None
 
 
@@ -127,7 +131,8 @@ async def test_those_who_follow_are_told_what_others_invalidate(store: RedisStor
 async def test_a_command_that_was_cut_short_hands_its_answer_to_nobody(server: RedisServer) -> None:
     """One patient's record would be another's answer (redis/redis-py#2624, #2665)."""
     rng, events, tasks = Random(1), Recorded(), Tasks()
-    async with slowly(server.port, 0.01) as port, opened(f"redis://127.0.0.1:{port}/0", "registers") as store:
+    slow = Proxy(f"127.0.0.1:{server.port}", trouble=Trouble(latency=0.005))
+    async with slow as proxy, opened(f"redis://{proxy.address}/0", "registers") as store:
         for number in range(20):
             await put(store, str(number), str(number).encode(), "t")
         guarded = Guarded("registers", store, CachePolicy(patience=10), tasks, SystemClock(), events)

@@ -80,7 +80,7 @@ class Shaky(FakeStore):
 
     async def _turn(self) -> None:
         rng = self._world.rng
-        await self._world.clock.sleep(rng.choice((0.001, 0.01, 0.3)) if self.troubled else 0.001)
+        await self._world.clock.sleep(rng.choice((0.001, 0.01, 0.3, 3.0)) if self.troubled else 0.001)
         if self.troubled and rng.random() < 0.1:
             raise ConnectionError
         await super()._turn()
