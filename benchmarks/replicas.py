@@ -4,13 +4,40 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, replace
+from typing import Protocol
 
 from benchmarks.work import Options
 
 PATIENCE = 30.0  # seconds for a process to do what it is told; machines are busy
+
+
+class Running(Protocol):
+    """A replica, wherever it runs."""
+
+    address: str
+
+    async def start(self) -> None:
+        """Returns once it serves, where it served before."""
+        ...
+
+    async def behave(self, **behaviour: object) -> dict[str, float]:
+        """Changes what is named (`work.Behaviour`); returns once that holds, with its `state`."""
+        ...
+
+    def send(self, number: signal.Signals) -> None: ...
+
+    async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Sends a signal that ends it; returns once it has ended."""
+        ...
+
+
+class Stage(Protocol):
+    """Makes replicas that run while its block is entered, all alike but for what they draw."""
+
+    def __call__(self, count: int, options: Options) -> AbstractAsyncContextManager[Sequence[Running]]: ...
 
 
 class Replica:
@@ -29,7 +56,6 @@ class Replica:
         self._running: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Returns once it serves."""
         self._running = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -44,7 +70,6 @@ class Replica:
         self._options = replace(self._options, port=int(self.address.rpartition(":")[2]))
 
     async def behave(self, **behaviour: object) -> dict[str, float]:
-        """Changes what is named (`work.Behaviour`); returns once that holds, with its `state`."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(behaviour).encode() + b"\n")
         state: dict[str, float] = json.loads(await self._line())
@@ -54,7 +79,6 @@ class Replica:
         self._process.send_signal(number)
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Sends a signal that ends it; returns once it has ended."""
         if self._running is None:
             return
         if self._process.returncode is None:
@@ -77,7 +101,7 @@ class Replica:
 async def replicas(
     count: int, options: Options | None = None, module: str = "benchmarks.work"
 ) -> AsyncIterator[list[Replica]]:
-    """So many replicas, all alike but for what they draw."""
+    """A stage of processes."""
     options = options or Options()
     async with AsyncExitStack() as running:
         made = [Replica(replace(options, seed=1_000 * options.seed + number), module) for number in range(count)]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from benchmarks.figures import between, p99
 from benchmarks.load import OK, Load, Made
-from benchmarks.replicas import replicas
+from benchmarks.replicas import Stage, replicas
 from benchmarks.report import Figures, Kind, at_most
 from benchmarks.row import Row
 from benchmarks.scale import Scale
 from benchmarks.state import descriptors, memory
 from benchmarks.ways import Entered
+from benchmarks.work import Options
 
 COUNT = 2
 BEFORE, AFTER = 1.0, 10.0  # seconds, the second long enough for a second outage to show
@@ -32,11 +33,13 @@ class AllOfThem:
     Attributes:
         wrong, right: how they behave meanwhile, and afterwards.
         lasts: seconds in full size.
+        stage: where they run.
     """
 
     wrong: Mapping[str, object]
     right: Mapping[str, object]
     lasts: float
+    stage: Stage = replicas
 
     async def __call__(self, scale: Scale, entered: Entered) -> Figures:
         """One run."""
@@ -45,7 +48,10 @@ class AllOfThem:
         seconds = scale.seconds(BEFORE + lasts + after)
         ends = seconds - after
         begins = ends - lasts
-        async with replicas(COUNT) as running, entered([each.address for each in running], scale) as way:
+        async with (
+            self.stage(COUNT, Options()) as running,
+            entered([each.address for each in running], scale) as way,
+        ):
             load = Load(way, rate, scale.rng("load"))
 
             async def behave(behaviour: Mapping[str, object]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.figures import answered, between, out_of_rotation, p99, share_of
 from benchmarks.load import Load
-from benchmarks.replicas import Replica, replicas
+from benchmarks.replicas import Running, Stage, replicas
 from benchmarks.report import Bound, Figures, Kind, at_least, at_most, times_before
 from benchmarks.row import Row
 from benchmarks.scale import Scale
@@ -23,7 +23,7 @@ OUT = "out of rotation after, s"
 FROM_1_S = "attempts that reach it from 1 s after, %"
 FROM_3_S = "attempts that reach it from 3 s after, %"
 
-Act = Callable[[Replica], Awaitable[object]]
+Act = Callable[[Running], Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,14 @@ class OneOfThem:
     Attributes:
         harm, mend: what happens to the replica.
         count: of all replicas.
+        stage: where they run.
     """
 
     harm: Act
     mend: Act
     count: int = 2
     options: Options = field(default_factory=Options)
+    stage: Stage = replicas
 
     async def __call__(self, scale: Scale, entered: Entered) -> Figures:
         """One run."""
@@ -46,7 +48,7 @@ class OneOfThem:
         rate, seconds = scale.rate(lasts + around), scale.seconds(lasts + around)
         wrong = (seconds - lasts) / 2
         mended = wrong + lasts
-        async with replicas(self.count, self.options) as running:
+        async with self.stage(self.count, self.options) as running:
             unlucky = running[0]
             async with entered([replica.address for replica in running], scale) as way:
                 load = Load(way, rate, scale.rng("load"))
@@ -76,11 +78,11 @@ class OneOfThem:
         }
 
 
-async def _stop(replica: Replica) -> None:
+async def _stop(replica: Running) -> None:
     replica.send(signal.SIGSTOP)
 
 
-async def _go_on(replica: Replica) -> None:
+async def _go_on(replica: Running) -> None:
     replica.send(signal.SIGCONT)
 
 
@@ -98,7 +100,7 @@ BLACK_HOLED: list[Bound] = [
 KILLED = Row(
     "killed",
     "one of two replicas is killed (SIGKILL), and starts again after 5 s",
-    OneOfThem(harm=Replica.end, mend=Replica.start),
+    OneOfThem(harm=lambda replica: replica.end(), mend=lambda replica: replica.start()),
     (at_least(ANSWERED, 99.9), times_before(P99_AT_ONCE, 3, P99_BEFORE)),
 )
 STOPPED = Row(
