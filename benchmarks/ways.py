@@ -1,8 +1,9 @@
 """The ways of calling that are compared: through the mesh, and with plain grpclib stubs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from dataclasses import replace
 from itertools import cycle
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +19,8 @@ from mesh.endpoints import Leases, Static
 from mesh.events import AttemptStarted, Events
 from mesh.policy import AttemptPolicy, Policy
 from mesh.transport import split_address
+
+NOTHING: Mapping[str, Any] = {}
 
 
 class Attempt(NamedTuple):
@@ -106,8 +109,10 @@ def policy(scale: Scale) -> Policy:
 
 
 @asynccontextmanager
-async def mesh(addresses: Sequence[str], scale: Scale, registries: Sequence[str] = ()) -> AsyncIterator[Mesh]:
-    """Returns once it knows all of them and has made a call."""
+async def mesh(
+    addresses: Sequence[str], scale: Scale, registries: Sequence[str] = (), but: Mapping[str, Any] = NOTHING
+) -> AsyncIterator[Mesh]:
+    """Returns once it knows all of them and has made a call. The policy is the usual one, but for these fields."""
     events = Events()
     async with ServiceClient(
         SERVICE,
@@ -115,7 +120,7 @@ async def mesh(addresses: Sequence[str], scale: Scale, registries: Sequence[str]
         source=Leases(registries) if registries else Static(addresses),
         events=events,
         codec=Raw(),
-        policy=policy(scale),
+        policy=replace(policy(scale), **but),
         rng=scale.rng("mesh"),
     ) as client:
         way = Mesh(client, events, scale)

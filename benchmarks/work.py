@@ -33,6 +33,7 @@ READ = Method(f"/{SERVICE}/Read", bytes, bytes, Level.NO_SIDE_EFFECTS)
 WRITE = Method(f"/{SERVICE}/Write", bytes, bytes, Level.UNKNOWN)
 METHODS = {method.name: method for method in (READ, WRITE)}
 TO_REFUSE = 0.001  # seconds
+SLOWER = 0.5  # seconds
 NOTICE, GRACE = 0.5, 2.0  # seconds, when it is told to stop
 
 
@@ -52,12 +53,14 @@ class Behaviour:
 
     Attributes:
         work: seconds that an answer takes.
+        slow: the share of calls that take half a second.
         failing: the share of calls that it refuses with UNAVAILABLE after a millisecond.
         silent: it never answers.
         black_hole: nothing passes the proxy before it, if there is one.
     """
 
     work: float = 0.002
+    slow: float = 0.0
     failing: float = 0.0
     silent: bool = False
     black_hole: bool = False
@@ -76,8 +79,8 @@ class Work:
         if self._rng.random() < now.failing:
             await asyncio.sleep(TO_REFUSE)
             raise StatusError(Status.UNAVAILABLE, "it was told to refuse")
-        if now.work:
-            await asyncio.sleep(now.work)
+        if work := SLOWER if self._rng.random() < now.slow else now.work:
+            await asyncio.sleep(work)
         await stream.send_message(request)
 
     def __mapping__(self) -> Mapping[str, Handler]:

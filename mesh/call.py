@@ -67,6 +67,7 @@ class Call(NamedTuple):
         outer: how often the call that is being handled would still be made again as a whole, by its own caller.
         attempt: 1 for the first, counted by the retry layer.
         avoid: addresses that this call has already tried.
+        asked: where the balancer notes whom it asks, if somebody wants to know while it is under way.
         cached: may it be answered by what is kept from another call?
     """
 
@@ -82,6 +83,7 @@ class Call(NamedTuple):
     outer: int = 0
     attempt: int = 1
     avoid: frozenset[str] = frozenset()
+    asked: list[str] | None = None
     cached: bool = True
 
 

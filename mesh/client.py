@@ -21,6 +21,7 @@ from mesh.faults.layer import inject
 from mesh.layers.balance import balance
 from mesh.layers.cache import Cache
 from mesh.layers.deadline import deadline
+from mesh.layers.hedge import Hedge
 from mesh.layers.retry import Retry
 from mesh.policy import Policy
 from mesh.transport import Transport
@@ -76,9 +77,11 @@ class ServiceClient:
         cache = Cache(self._keeper, codec, policies, self._pool.deserted, clock, events)
         # Outermost first. The deadline is stamped once, so that all attempts share it; the cache lies where it sees
         # whatever fails below, which it may answer stale; retry lies above balance, so that each attempt may go
-        # elsewhere; breaker and attempt timeout lie inside each endpoint.
+        # elsewhere, and above hedge, so that it sees two attempts at one time as one; breaker and attempt timeout lie
+        # inside each endpoint.
         retry = Retry(service, policy, clock, rng, events)
-        layers = stack(deadline(service, policy, clock, events), *([cache] if memory or store else []), retry)
+        hedge = Hedge(service, policy, self._pool, clock, events)
+        layers = stack(deadline(service, policy, clock, events), *([cache] if memory or store else []), retry, hedge)
         self._handler = layers(balance(service, self._pool, policy.balance, clock, rng, events))
 
     async def __aenter__(self) -> Self:

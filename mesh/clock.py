@@ -2,8 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
+
+
+class Timer(Protocol):
+    """Something that is due later."""
+
+    def cancel(self) -> None:
+        """It is not done, unless it has been."""
+        ...
 
 
 class Clock(Protocol):
@@ -21,6 +30,10 @@ class Clock(Protocol):
         """Raises TimeoutError out of its block once so many seconds have passed."""
         ...
 
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Timer:
+        """Does something once so many seconds have passed; it costs less than a task that sleeps."""
+        ...
+
 
 class SystemClock:
     """The machine's monotonic clock."""
@@ -33,3 +46,6 @@ class SystemClock:
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout(seconds)
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, do)

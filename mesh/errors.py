@@ -37,6 +37,7 @@ class MeshError(Exception):
         maybe_done: true once any attempt of the call was lost, timed out here or there, or was answered with
             OUTCOME_UNKNOWN or with what cannot be read: the far side may have acted.
         endpoint: the address that the last attempt went to, "" where there was none.
+        beside: attempts that were made at the same time, and failed, too.
         served: of a read whose answers are kept, how the error was come by.
     """
 
@@ -46,6 +47,7 @@ class MeshError(Exception):
         super().__init__(message)
         self.maybe_done = maybe_done
         self.endpoint = ""
+        self.beside = 0
         self.served: Served | None = None
 
 

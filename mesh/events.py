@@ -95,6 +95,35 @@ class NotRetried(Event):
 
 
 @dataclass(slots=True, eq=False)
+class Hedged(Event):
+    """An attempt has taken longer than most, and the same is asked of another endpoint, too.
+
+    Attributes:
+        number: of the attempt that takes long.
+        seconds: that it has taken.
+        budget: so many hedges are left for the service's other calls.
+    """
+
+    method: str
+    request_id: str
+    number: int
+    seconds: float
+    budget: int
+
+
+@dataclass(slots=True, eq=False)
+class NotHedged(Event):
+    """An attempt has taken longer than most, and no other is asked; why: `mesh.decide.hedge.WhyNot`."""
+
+    method: str
+    request_id: str
+    number: int
+    seconds: float
+    reason: str
+    budget: int
+
+
+@dataclass(slots=True, eq=False)
 class Chosen(Event):
     """The balancer took an endpoint out of so many that were available.
 

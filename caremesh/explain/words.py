@@ -67,6 +67,15 @@ def _not_retried(event: Told) -> str:
     return f"attempt {event['number']} ended in {event['outcome']}: not again, {why(event['reason'])}; {_budget(event)}"
 
 
+def _hedged(event: Told) -> str:
+    left = f"hedges left: {event['budget']}"
+    return f"attempt {event['number']} takes longer than most, {_took(event)}: another is made beside it; {left}"
+
+
+def _not_hedged(event: Told) -> str:
+    return f"attempt {event['number']} takes longer than most, {_took(event)}: none beside it, {why(event['reason'])}"
+
+
 def _budget(event: Told) -> str:
     return f"retries left: {event['budget']}"
 
@@ -149,8 +158,10 @@ TOLD: Mapping[str, Callable[[Told], str]] = {
     "EndpointsChanged": _endpoints,
     "FaultInjected": _fault,
     "FillDiscarded": _fill_discarded,
+    "Hedged": _hedged,
     "Invalidated": _invalidated,
     "NobodyToAsk": _nobody,
+    "NotHedged": _not_hedged,
     "NotRetried": _not_retried,
     "ProbeChanged": _probe,
     "RegistryChanged": _registry,

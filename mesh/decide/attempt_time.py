@@ -1,6 +1,7 @@
 """How long to wait for one attempt: a few times what the slowest took of late."""
 
 from math import ceil, log2
+from typing import Protocol
 
 from mesh.policy.calls import AttemptPolicy
 
@@ -8,6 +9,19 @@ PARTS = 10  # of the window; the oldest falls out as a whole
 FINEST = 1e-4  # seconds; whatever is quicker counts as this
 STEPS = 4  # buckets for each doubling: a quantile is at most 19 % too high and never too low
 BUCKETS = 80  # up to 100 s
+
+
+class Looking(Protocol):
+    """How far back is looked, and for what."""
+
+    @property
+    def quantile(self) -> float: ...
+
+    @property
+    def window(self) -> float: ...
+
+    @property
+    def minimum(self) -> int: ...
 
 
 class Latencies:
@@ -21,7 +35,7 @@ class Latencies:
 
     __slots__ = ("_all", "_count", "_part", "_parts", "_policy", "_width", "quantile")
 
-    def __init__(self, policy: AttemptPolicy) -> None:
+    def __init__(self, policy: Looking) -> None:
         self._policy, self._width = policy, policy.window / PARTS
         self._parts = [[0] * BUCKETS for _ in range(PARTS + 1)]
         self._all, self._count, self._part = [0] * BUCKETS, 0, 0

@@ -1,7 +1,7 @@
 """The endpoints of one service: follows where they are, and probes each of them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -73,6 +73,16 @@ class Pool:
         """Would none of them be asked now?"""
         now = self._clock.now()
         return not any(endpoint.usable(now) for endpoint in self._known)
+
+    def troubled(self) -> bool:
+        """Is the breaker of one of them not closed?"""
+        return any(endpoint.breaker.state != "closed" for endpoint in self._known)
+
+    def others(self, asked: Collection[str]) -> bool:
+        """Could one be asked now that was not?"""
+        now = self._clock.now()
+        there = (each for each in self._known if each.address not in asked and not each.load.ejected)
+        return any(endpoint.usable(now) for endpoint in there)
 
     def retry_after(self) -> float:
         """Seconds until one of them may be available again: an open breaker's time, else the next probe's."""

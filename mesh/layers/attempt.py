@@ -33,7 +33,7 @@ def attempt(service: str, endpoint: str, times: AttemptTimes, clock: Clock, even
                 outcome, tells = "ok", True
             except MeshError as error:
                 outcome = error.reason
-                tells = _took_its_time(error)
+                tells = took_its_time(error)
                 raise
             finally:
                 now = clock.now()
@@ -70,7 +70,7 @@ def _out_of_time(error: TimeoutError, *, short: bool) -> MeshError:
     return DeadlineExceeded(f"the call's time ran out {until}", maybe_done=sent)
 
 
-def _took_its_time(error: MeshError) -> bool:
+def took_its_time(error: MeshError) -> bool:
     """Does it say how long the method takes? What failed at once would make the others look slow."""
     if isinstance(error, RemoteError):
         return error.status is not Status.UNAVAILABLE

@@ -74,6 +74,8 @@ def balance(
         events.emit(
             Chosen(call.method.path, call.request_id, endpoint.address, reason, weighed, len(usable), len(known))
         )
+        if call.asked is not None:
+            call.asked.append(endpoint.address)
         try:
             return await endpoint(call)
         except MeshError as error:

@@ -78,7 +78,8 @@ class _Again:
     """The attempts after the first, paced by tenacity, which is handed the first one's failure as its own."""
 
     def __init__(self, call: Call, failure: MeshError, following: Handler, retry: Retry) -> None:
-        self._call, self._failure, self._following, self._retry = call, failure, following, retry
+        self._call = call._replace(attempt=call.attempt + failure.beside) if failure.beside else call
+        self._failure, self._following, self._retry = failure, following, retry
         self._maybe_done = failure.maybe_done
         self._delay = 0.0
         self._first = True

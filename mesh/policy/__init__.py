@@ -1,7 +1,7 @@
 """What a service's calls may cost and repeat, and how its endpoints are judged."""
 
 from mesh.policy.cache import CachePolicy
-from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, RetryPolicy
+from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, HedgePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
 from mesh.policy.methods import MethodPolicy
 from mesh.policy.mode import Mode
@@ -15,6 +15,7 @@ __all__ = [
     "CircuitPolicy",
     "DeadlinePolicy",
     "EjectionPolicy",
+    "HedgePolicy",
     "MethodPolicy",
     "Mode",
     "Policy",

@@ -49,6 +49,24 @@ class BudgetPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class HedgePolicy:
+    """When a read that takes long is asked of a second endpoint, too, where the method's policy says `hedge`.
+
+    Attributes:
+        quantile: such as 0.95; a read is late that takes longer than so many of its method did,
+        window: over so many seconds;
+        minimum: with fewer reads in them nothing is known, and none is late.
+        share: of the reads of the window; so many are asked twice at the most.
+    """
+
+    mode: Mode = "enforce"
+    quantile: float = 0.95
+    window: float = 10.0
+    minimum: int = 20
+    share: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptPolicy:
     """How long one attempt of a call that may be made again is waited for.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from mesh.call import Method
 from mesh.policy.cache import CachePolicy
-from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, RetryPolicy
+from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, HedgePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
 from mesh.policy.methods import MethodPolicy, by_level
 
@@ -23,6 +23,7 @@ class Policy:
         deadline: what is handed on of a caller's time.
         retry: how a failed call is made again,
         budget: and how often, over all calls.
+        hedge: when a read is asked of a second endpoint, too.
         attempt: how long one attempt is waited for.
         cache: for how long the answers of those methods are kept whose policy says that they are.
         balance: which endpoint takes an attempt.
@@ -36,6 +37,7 @@ class Policy:
     deadline: DeadlinePolicy = field(default_factory=DeadlinePolicy)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     budget: BudgetPolicy = field(default_factory=BudgetPolicy)
+    hedge: HedgePolicy = field(default_factory=HedgePolicy)
     attempt: AttemptPolicy = field(default_factory=AttemptPolicy)
     cache: CachePolicy = field(default_factory=CachePolicy)
     balance: BalancePolicy = field(default_factory=BalancePolicy)

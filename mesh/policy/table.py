@@ -7,7 +7,7 @@ from typing import Any
 
 from mesh.call import Level
 from mesh.policy.cache import CachePolicy
-from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, RetryPolicy
+from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, HedgePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
 from mesh.policy.methods import MethodPolicy
 from mesh.policy.service import Policy
@@ -18,6 +18,7 @@ TABLES: dict[str, tuple[str, type, tuple[str, ...]]] = {
     "deadline": ("deadline", DeadlinePolicy, ()),
     "retry": ("retry", RetryPolicy, ()),
     "budget": ("budget", BudgetPolicy, ("share",)),
+    "hedge": ("hedge", HedgePolicy, ("quantile", "share")),
     "attempt": ("attempt", AttemptPolicy, ("quantile",)),
     "cache": ("cache", CachePolicy, ("jitter",)),
     "balance": ("balance", BalancePolicy, ("first_share",)),

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import copy_context
+
+from mesh.clock import Timer
 
 
 class TurnedClock:
@@ -37,6 +40,12 @@ class TurnedClock:
             finally:
                 self._forget(entry)
 
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Timer:
+        context = copy_context()  # as the loop does
+        entry = (self._now + seconds, lambda: context.run(do))
+        self._due.append(entry)
+        return _Due(lambda: self._forget(entry))
+
     async def turn(self, seconds: float) -> None:
         """Lets so many seconds pass."""
         end = self._now + seconds
@@ -53,6 +62,11 @@ class TurnedClock:
     def _forget(self, entry: tuple[float, Callable[[], None]]) -> None:
         if entry in self._due:
             self._due.remove(entry)
+
+
+class _Due:
+    def __init__(self, forget: Callable[[], None]) -> None:
+        self.cancel = forget
 
 
 async def settle() -> None:
@@ -72,3 +86,6 @@ class LoopClock:
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout(seconds)
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, do)

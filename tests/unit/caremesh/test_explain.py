@@ -123,7 +123,7 @@ def test_every_status_is_told_by_its_name() -> None:
 
 def test_an_event_that_this_version_does_not_know_is_told_with_its_fields() -> None:
     """While gateways are restarted one by one, the command may be the older one."""
-    assert told({"event": "Hedged", "ms": 1.0, "request_id": "r-1", "after": 3}) == "Hedged: after 3"
+    assert told({"event": "Foreseen", "ms": 1.0, "request_id": "r-1", "after": 3}) == "Foreseen: after 3"
 
 
 def failing() -> Kept:

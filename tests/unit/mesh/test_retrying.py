@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.call import Call, Handler, Level, Reply
+from mesh.clock import Timer
 from mesh.decide.repeat import harmless
 from mesh.errors import (
     OUTCOME_UNKNOWN,
@@ -268,6 +269,9 @@ class Passing:
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
         raise NotImplementedError(seconds)
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Timer:
+        raise NotImplementedError(seconds, do)
 
 
 @pytest.mark.parametrize("every", [0.002, 0.02, 0.5])
