@@ -97,6 +97,7 @@ class _Race:
             tells = took_its_time(error)
             if self._beside is None or not harmless(self._call, error):
                 raise
+            self._over = True
             return await _other(self._call, self._beside, error)
         finally:
             self._over = True

@@ -86,10 +86,13 @@ class Hedges:
             hedge.hedging.took(SAY.path, USUAL, self.clock.now())
 
     async def ended(self, seconds: float = 5.0) -> Reply:
+        failed = list[object]()  # in a callback, which would else only be logged
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
         await self.clock.turn(1.0)  # so that a part of the window is over, and what was in it known
         task = asyncio.ensure_future(self.handler(a_call(deadline=self.clock.now() + seconds)))
         await self.clock.turn(seconds)
         assert task.done()
+        assert failed == []
         return await task
 
 
