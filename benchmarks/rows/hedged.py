@@ -69,7 +69,7 @@ SLOW_NOW_AND_THEN = Row(
     "one of two replicas takes 500 ms for one call in twenty",
     hedged,
     (
-        at_least(ANSWERED, 100),
+        at_least(ANSWERED, 99.9),
         times_before(WITH, 0.5, WITHOUT, least=0.0),
         at_most(ATTEMPTS, 1.05, Kind.COUNT),
     ),
