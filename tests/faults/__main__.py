@@ -26,10 +26,10 @@ SCENARIOS = {
     "cancelled-sqlite": "tests.faults.cancelled:on_sqlite",
     "cancelled-mariadb": "tests.faults.cancelled:on_mariadb",
     "disk-full": "tests.faults.disk:run",
+    "registers": "tests.faults.registers:run",
     "mail": "tests.faults.mail:run",
     "mail-defects": "tests.faults.mail_defects:run",
     "relay-away": "tests.faults.relay_away:run",
-    "registers": "tests.faults.registers:run",
     "hostile": "tests.faults.hostile:run",
 }
 

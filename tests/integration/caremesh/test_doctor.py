@@ -17,6 +17,7 @@ from caremesh.state import Running, State
 from storage.migrations import migrate
 from tests.databases import PRESCRIPTIONS
 from tests.fakes.mariadb import MariaDB
+from tests.fakes.redis import redis_server
 
 TEXT = "[registry]\n[records]\n[prescriptions]\n[gateway]\nport = 0\n"
 
@@ -65,6 +66,22 @@ def test_a_wrong_policy_table_is_named_and_a_tight_one_noted(file: Path) -> None
     assert [one.level for one in found] == ["note", "well"]
     assert "GetPatientRecords: 3 attempts" in found[0].told
     assert "15 methods of records, prescriptions" in found[1].told
+
+
+def test_it_says_where_answers_are_kept(file: Path) -> None:
+    """Several gateways without a Redis ask each time, and somebody will wonder why."""
+
+    def found(count: int, redis: str = "") -> Finding:
+        environment = f'[gateway.environment]\nCAREMESH_REDIS = "{redis}"\n' if redis else ""
+        file.write_text(TEXT.replace("[gateway]", f"[gateway]\ncount = {count}") + environment, encoding="utf-8")
+        return next(one for one in examine(file) if one.what == "answers")
+
+    assert (found(1).level, "64 MB" in found(1).told) == ("well", True)
+    assert (found(2).level, "2 gateways" in found(2).told) == ("note", True)
+    with redis_server() as redis:
+        assert (found(2, redis.url).level, "127.0.0.1" in found(2, redis.url).told) == ("well", True)
+    gone = found(2, redis.url.replace("redis://", "redis://doctor:secret@"))
+    assert (gone.level, "secret" in gone.told) == ("wrong", False)
 
 
 def test_a_sound_database_is_told_with_its_size_and_stays_as_it_is(file: Path) -> None:
