@@ -38,6 +38,12 @@ def configured(*, client: bool) -> H2Configuration:
     )
 
 
+class _H2(H2Connection):
+    """Remembers fewer of the streams that are over; 65,536 of them would be some 8 MB a connection."""
+
+    MAX_CLOSED_STREAMS = 4_096  # more than end within a round trip, after which no frame of theirs is on its way
+
+
 class Processor(EventsProcessor):
     """What happened, to whom it concerns.
 
@@ -97,7 +103,7 @@ class Protocol(H2Protocol, AbstractHandler):
         self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        h2 = H2Connection(self.side)
+        h2 = _H2(self.side)
         ours = {
             SettingCodes.ENABLE_PUSH: 0,
             SettingCodes.MAX_CONCURRENT_STREAMS: self._max_streams,
