@@ -10,7 +10,7 @@ from grpclib.encoding.base import CodecBase
 from grpclib.encoding.proto import ProtoCodec
 
 from mesh.cache import Keeper, Store
-from mesh.call import Call, Method, Reply, stack
+from mesh.call import PRIORITY, Call, Method, Reply, stack
 from mesh.clock import Clock, SystemClock
 from mesh.decide.attempt_time import AttemptTimes
 from mesh.endpoints import Endpoint, EndpointState, Outliers, Pool, Source, Wire
@@ -23,7 +23,9 @@ from mesh.layers.cache import Cache
 from mesh.layers.deadline import deadline
 from mesh.layers.hedge import Hedge
 from mesh.layers.retry import Retry
-from mesh.policy import Policy
+from mesh.policy import MethodPolicy, Policy
+from mesh.policy.methods import PRIORITIES, Priority
+from mesh.server.current import handled
 from mesh.transport import Transport
 
 
@@ -127,6 +129,9 @@ class ServiceClient:
             MeshError: see mesh.errors.
         """
         called, policy = self._methods[method]
+        priority = _priority(policy)
+        if priority != "normal":
+            metadata = {**metadata, PRIORITY: priority}
         return await self._handler(
             Call(
                 method=called,
@@ -156,3 +161,11 @@ class ServiceClient:
     def endpoints(self) -> list[EndpointState]:
         """What this process knows of each endpoint now."""
         return [endpoint.state() for endpoint in self._pool.known()]
+
+
+def _priority(policy: MethodPolicy) -> Priority:
+    """The method's own; what a call is made for that others go before does not go before them either."""
+    handling = handled()
+    if handling is None or PRIORITIES.index(handling.priority) <= PRIORITIES.index(policy.priority):
+        return policy.priority
+    return handling.priority

@@ -283,6 +283,37 @@ class StoreChanged(Event):
 
 
 @dataclass(slots=True, eq=False)
+class Shed(Event):
+    """A call was not let in, since there is too much to do.
+
+    Attributes:
+        service: that did not take it on.
+        reason: of mesh.decide.turns.Refused.
+        in_flight, limit: calls under way, and as many as may be.
+        retry_after: seconds after which its caller is told to come again.
+    """
+
+    service: str
+    method: str
+    request_id: str
+    priority: str
+    reason: str
+    in_flight: int
+    limit: int
+    retry_after: float
+
+
+@dataclass(slots=True, eq=False)
+class LimitChanged(Event):
+    """So many calls of a service may be under way here from now on, and why: mesh.decide.limit.Why."""
+
+    service: str
+    before: int
+    after: int
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
 class ServerStarted(Event):
     """A server begins to handle a call."""
 

@@ -9,11 +9,13 @@ from mesh.events import (
     EjectionChanged,
     EndpointsChanged,
     Event,
+    LimitChanged,
     NotRetried,
     ProbeChanged,
     RegistryChanged,
     Retried,
     ServerEnded,
+    Shed,
     StoreChanged,
     WouldHave,
 )
@@ -87,6 +89,14 @@ def _would_have(event: WouldHave) -> None:
     log.debug("%s: %s in shadow would have %s (%s)", event.service, event.policy, event.what, event.reason)
 
 
+def _shed(event: Shed) -> None:
+    log.debug("%s: %s refused, %d of %d: %s", event.service, event.method, event.in_flight, event.limit, event.reason)
+
+
+def _limit(event: LimitChanged) -> None:
+    log.debug("%s: limit %d → %d (%s)", event.service, event.before, event.after, event.reason)
+
+
 _TOLD: dict[type[Event], Callable[[Any], None]] = {
     ServerEnded: _handled,
     BreakerChanged: _breaker,
@@ -95,6 +105,8 @@ _TOLD: dict[type[Event], Callable[[Any], None]] = {
     EndpointsChanged: _endpoints,
     RegistryChanged: _registry,
     StoreChanged: _store,
+    Shed: _shed,
+    LimitChanged: _limit,
     Retried: _retried,
     NotRetried: _not_retried,
     WouldHave: _would_have,

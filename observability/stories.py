@@ -115,7 +115,11 @@ def _about(row: Row, named: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _is_wrong(named: Mapping[str, Any]) -> bool:
-    return named["after"] not in WELL if "after" in named else not named.get("reachable", True)
+    return (
+        isinstance(named["after"], str) and named["after"] not in WELL
+        if "after" in named
+        else not named.get("reachable", True)
+    )
 
 
 class _Shelf:

@@ -49,6 +49,13 @@ WHY = {
     "passed_by": "whoever asked wants no kept answer",
     "untagged": "it does not say what it is about",
     "too_large": "it is too large",
+    "no_room": "as many are under way as may be, and those that wait go before it",
+    "displaced": "another took its place in the queue: one that came later, or goes before it",
+    "waited_too_long": "its turn did not come soon enough",
+    "expired_waiting": "its caller's time ran out before its turn came",
+    "slower_than_unloaded": "calls take longer than they do when there is little to do",
+    "calls_lost": "too many calls are not answered in time",
+    "room_for_more": "calls take no longer than they do when there is little to do",
 }
 """Why something was done, or left."""
 

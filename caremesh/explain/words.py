@@ -140,6 +140,16 @@ def _store(event: Told) -> str:
     return f"{event['service']}: the store of answers {reached}"
 
 
+def _shed(event: Told) -> str:
+    full = f"{event['in_flight']} under way of {event['limit']} that may be"
+    again = f"to come again in {seconds(event['retry_after'])}"
+    return f"{event['service']} does not take it on, with {full}, and says {again}: {why(event['reason'])}"
+
+
+def _limit(event: Told) -> str:
+    return f"{event['service']}: {event['after']} may be under way (were {event['before']}): {why(event['reason'])}"
+
+
 def _answered(event: Told) -> str:
     return f"the client is answered {event['status']}, after {_took(event)}"
 
@@ -160,12 +170,14 @@ TOLD: Mapping[str, Callable[[Told], str]] = {
     "FillDiscarded": _fill_discarded,
     "Hedged": _hedged,
     "Invalidated": _invalidated,
+    "LimitChanged": _limit,
     "NobodyToAsk": _nobody,
     "NotHedged": _not_hedged,
     "NotRetried": _not_retried,
     "ProbeChanged": _probe,
     "RegistryChanged": _registry,
     "Retried": _retried,
+    "Shed": _shed,
     "StoreChanged": _store,
     "WouldHave": _would_have,
 }

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from mesh.call import Call
-from mesh.errors import DeadlineExceeded, Lost, MeshError, NoEndpoint, Refused, Rejected, RemoteError
+from mesh.errors import OVERLOADED, DeadlineExceeded, Lost, MeshError, NoEndpoint, Refused, Rejected, RemoteError
 from mesh.status import Status
 
 WhyNot = Literal[
@@ -44,9 +44,11 @@ def repeat(call: Call, error: MeshError, attempts: int, pause: float, now: float
         budget: so many retries are left.
     """
     asked = error.pushback if isinstance(error, RemoteError) else None
+    if _full(error) and call.attempt == 1:
+        asked, pause = None, 0.0  # its pushback is about itself: the others may have room
     delay = pause if asked is None else asked
     free = isinstance(error, Refused) and call.attempt == 1
-    why = _forbidden(call, error, attempts) or _untimely(error, delay, call.deadline - now)
+    why = _forbidden(call, error, attempts) or _untimely(error, asked, delay, call.deadline - now)
     if why is None and not free and budget < 1:
         return "budget_spent"
     return why or Again(delay, free)
@@ -55,12 +57,17 @@ def repeat(call: Call, error: MeshError, attempts: int, pause: float, now: float
 def harmless(call: Call, error: MeshError) -> bool:
     """May a call that ended so be made again at all?
 
-    What was never begun with, always; what was lost or found nobody at work, only if doing it twice is harmless.
+    What was never begun with, always, be it that the far side had too much to do; what was lost or found nobody at
+    work, only if doing it twice is harmless.
     """
-    if isinstance(error, Rejected):
+    if isinstance(error, Rejected) or _full(error):
         return True
     failed = isinstance(error, Lost) or (isinstance(error, RemoteError) and error.status is Status.UNAVAILABLE)
     return failed and call.repeatable
+
+
+def _full(error: MeshError) -> bool:
+    return isinstance(error, RemoteError) and error.status is Status.UNAVAILABLE and error.code == OVERLOADED
 
 
 def _forbidden(call: Call, error: MeshError, attempts: int) -> WhyNot | None:
@@ -75,8 +82,8 @@ def _forbidden(call: Call, error: MeshError, attempts: int) -> WhyNot | None:
     return "attempts_spent" if call.attempt >= attempts else None
 
 
-def _untimely(error: MeshError, delay: float, left: float) -> WhyNot | None:
-    if isinstance(error, RemoteError) and error.pushback is not None:
+def _untimely(error: MeshError, asked: float | None, delay: float, left: float) -> WhyNot | None:
+    if asked is not None:
         return None if 0 <= delay < left else "pushback"
     if isinstance(error, NoEndpoint) and (error.retry_after or 0.0) > delay:
         return "nobody_available"

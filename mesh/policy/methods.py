@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 from mesh.call import IDEMPOTENCY_KEY, Level
 
 Idempotent = bool | Literal["keyed"]
 """Does it harm nobody to do it twice? "keyed": with the same idempotency key in its metadata it does not."""
 Priority = Literal["always", "high", "normal", "low"]
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+"""The first named goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +45,5 @@ class MethodPolicy:
 def by_level(level: Level, attempts: int) -> MethodPolicy:
     """What a method gets that no table names: by its `idempotency_level`."""
     known = level is not Level.UNKNOWN
-    return MethodPolicy(level is Level.NO_SIDE_EFFECTS, True if known else "keyed", attempts=attempts)
+    safe = level is Level.NO_SIDE_EFFECTS
+    return MethodPolicy(safe, True if known else "keyed", attempts=attempts, priority="normal" if safe else "high")

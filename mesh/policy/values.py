@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, get_args
 
+from mesh.policy.methods import PRIORITIES
 from mesh.policy.mode import Mode
 
 P = TypeVar("P")
 CHOICES = {
     "mode": get_args(Mode),
-    "priority": ("always", "high", "normal", "low"),
+    "priority": PRIORITIES,
     "idempotent": (True, False, "keyed"),
 }
 ZERO = {"reserve", "base", "share", "per_second", "least", "slow_start", "stale", "refused", "jitter"}

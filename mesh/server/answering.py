@@ -13,6 +13,7 @@ from h2.exceptions import ProtocolError
 
 from mesh.call import PUSHBACK
 from mesh.details import DetailsCodec
+from mesh.server.admitting import Admitting
 from mesh.server.requests import Asked, Headers, Refusal, asked, malformed
 from mesh.transport.connection import Stream
 
@@ -32,10 +33,13 @@ class Answering:
 
     Args:
         methods: by path.
+        admitting: lets calls in; None lets in all.
     """
 
-    def __init__(self, methods: Mapping[str, Handler], codec: CodecBase, details: DetailsCodec) -> None:
-        self._methods, self._codec, self._details = methods, codec, details
+    def __init__(
+        self, methods: Mapping[str, Handler], codec: CodecBase, details: DetailsCodec, admitting: Admitting | None
+    ) -> None:
+        self._methods, self._codec, self._details, self._admitting = methods, codec, details, admitting
         self._subtype = str(codec.__content_subtype__)
         self._dispatch = _DispatchServerEvents()  # grpclib's stream wants one; nobody listens
 
@@ -51,6 +55,7 @@ class Answering:
     async def _answer(self, stream: Stream, headers: Headers) -> None:
         try:
             request = asked(headers, self._methods, self._subtype)
+            permit = await self._admitting.let_in(request) if self._admitting else None
         except Refusal as refusal:
             await stream.send_headers(refusal.headers, end_stream=not refusal.body)
             if refusal.body:
@@ -59,7 +64,10 @@ class Answering:
                 stream.reset_nowait()
         else:
             async with self._call(stream, request) as call:
-                await request.handler.func(call)
+                if permit is None or self._admitting is None:
+                    await request.handler.func(call)
+                else:
+                    await self._admitting.handle(request, call, permit)
 
     def _call(self, stream: Stream, request: Asked) -> Served:
         call = Served(

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from mesh.call import ATTEMPTS_LEFT
+from mesh.call import ATTEMPTS_LEFT, PRIORITY
 from mesh.clock import Clock
+from mesh.policy.methods import PRIORITIES, Priority
 
 _COUNT = re.compile(r"[0-9]{1,3}", re.ASCII)
 
@@ -34,6 +35,12 @@ class ServerCall:
         """How often its caller would make it again, were it to fail; 0 where it did not say."""
         told = self.headers.get(ATTEMPTS_LEFT, "0")
         return int(told) if _COUNT.fullmatch(told) else 0
+
+    @property
+    def priority(self) -> Priority:
+        """Who it goes before, and who goes before it; a word that is not known is as none."""
+        told = self.headers.get(PRIORITY)
+        return told if told in PRIORITIES else "normal"
 
     def remaining(self) -> float | None:
         """Seconds left, 0 at the least; None where the caller set no deadline."""

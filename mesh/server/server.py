@@ -12,10 +12,13 @@ from weakref import WeakSet
 from grpclib.encoding.base import CodecBase
 from grpclib.encoding.proto import ProtoCodec
 
+from mesh.admission import Admission
 from mesh.call import Service
 from mesh.clock import Clock, SystemClock
 from mesh.details import DetailsCodec
 from mesh.events import Events
+from mesh.policy import AdmissionPolicy
+from mesh.server.admitting import Admitting
 from mesh.server.answering import Answering
 from mesh.server.caller import Caller
 from mesh.server.health import Health, HealthService
@@ -41,11 +44,13 @@ class Server:
         age_grace: seconds that the old one then has for what is in flight on it.
         max_message: bytes of one request; a longer one is RESOURCE_EXHAUSTED.
         max_streams: calls at one time on one connection.
+        admission: how many calls it takes on at one time; None for any number. Probes and streams always pass.
         max_noise: frames a second on one connection that bring no call on, such as resets and pings; a caller that
             sends more of them is cut off.
 
     Attributes:
         address: "host:port", once the block is entered.
+        admission: where calls are let in, unless it takes any number.
         notice, grace: may be changed until the block is left.
     """
 
@@ -65,6 +70,7 @@ class Server:
         age_grace: float = float("inf"),
         max_message: int = MAX_MESSAGE,
         max_streams: int = 100,
+        admission: AdmissionPolicy | None = None,
         max_noise: float = 2000.0,
         clock: Clock | None = None,
         rng: Random | None = None,
@@ -74,10 +80,20 @@ class Server:
         self._host, self._port = host, port
         self._clock, self._rng, self._max_age = clock or SystemClock(), rng or SystemRandom(), max_age
         names = frozenset(path.split("/")[1] for service in services for path in service.__mapping__())
+        self.admission: Admission | None = None
+        if admission is not None:
+            self.admission = Admission(
+                min(names, default=""), admission, clock=self._clock, rng=self._rng, events=events
+            )
         self._methods = Methods((*services, HealthService(health, names)), events, domain, self._clock)
         self._caller = partial(
             Caller,
-            Answering(self._methods.table, codec or ProtoCodec(), DetailsCodec()),
+            Answering(
+                self._methods.table,
+                codec or ProtoCodec(),
+                DetailsCodec(),
+                Admitting(self.admission, domain, self._clock) if self.admission else None,
+            ),
             self._opened,
             self._clock,
             max_message=max_message,
@@ -94,12 +110,18 @@ class Server:
         host, port = listening.getsockname()[:2]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._listener = await asyncio.get_running_loop().create_server(self._accepted, sock=listening)
+        if self.admission is not None:
+            await self.admission.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.drain()
+        try:
+            await self.drain()
+        finally:
+            if self.admission is not None:
+                await self.admission.__aexit__(kind, error, trace)
 
     async def drain(self) -> None:
         """Says that it does not serve, answers on until its callers have gone, ends with those that stay, and closes.
