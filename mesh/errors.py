@@ -40,10 +40,13 @@ class MeshError(Exception):
             OUTCOME_UNKNOWN or with what cannot be read: the far side may have acted.
         endpoint: the address that the last attempt went to, "" where there was none.
         beside: attempts that were made at the same time, and failed, too.
+        early: its attempt was given up because others were quicker of late, sooner than the policy's most: it may
+            only have been slow.
         served: of a read whose answers are kept, how the error was come by.
     """
 
     reason = "mesh_error"
+    early = False
 
     def __init__(self, message: str, *, maybe_done: bool = False) -> None:
         super().__init__(message)

@@ -27,7 +27,8 @@ class Looking(Protocol):
 class Latencies:
     """What a method's attempts took over the last seconds, in buckets that grow by a fifth each.
 
-    To add one costs the same however many there are; the quantile is found once for each part of the window.
+    To add one costs the same however many there are; the quantile is found once for each part of the window,
+    and when an attempt was given up by it.
 
     Attributes:
         quantile: seconds, as of the last part; None while there were too few.
@@ -41,13 +42,15 @@ class Latencies:
         self._all, self._count, self._part = [0] * BUCKETS, 0, 0
         self.quantile: float | None = None
 
-    def add(self, seconds: float, now: float) -> None:
-        """An attempt was answered, or given up, after so long."""
+    def add(self, seconds: float, now: float, *, afresh: bool = False) -> None:
+        """An attempt was answered, or given up, after so long. `afresh`: the quantile must know of it."""
         self.turn(now)
         bucket = min(BUCKETS - 1, int(log2(seconds / FINEST) * STEPS) + 1) if seconds > FINEST else 0
         self._parts[self._part % (PARTS + 1)][bucket] += 1
         self._all[bucket] += 1
         self._count += 1
+        if afresh and self.quantile is not None:
+            self.quantile = self._found()
 
     def turn(self, now: float) -> None:
         """Lets go of what is too old by now, and finds the quantile of the rest."""
@@ -72,10 +75,14 @@ class Latencies:
 
 
 class AttemptTimes:
-    """How long each method's attempts are waited for, in one process."""
+    """How long each method's attempts are waited for, in one process.
+
+    Attributes:
+        most: seconds, whatever was measured.
+    """
 
     def __init__(self, policy: AttemptPolicy) -> None:
-        self.mode = policy.mode
+        self.mode, self.most = policy.mode, policy.most
         self._policy, self._methods = policy, dict[str, Latencies]()
 
     def granted(self, method: str, now: float) -> float:
@@ -88,8 +95,12 @@ class AttemptTimes:
             return self._policy.most
         return min(self._policy.most, max(self._policy.least, self._policy.factor * latencies.quantile))
 
-    def took(self, method: str, seconds: float, now: float) -> None:
-        """An attempt was answered after so long, or was given up then: what takes too long must be able to show."""
+    def took(self, method: str, seconds: float, now: float, *, early: bool = False) -> None:
+        """An attempt was answered after so long, or was given up then: what takes too long must be able to show.
+
+        `early`: it was given up by what is known here, which shows at once, or whoever became slower would lose all
+        attempts until the part of the window is over.
+        """
         if method not in self._methods:
             self._methods[method] = Latencies(self._policy)
-        self._methods[method].add(seconds, now)
+        self._methods[method].add(seconds, now, afresh=early)

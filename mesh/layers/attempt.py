@@ -12,7 +12,8 @@ def attempt(service: str, endpoint: str, times: AttemptTimes, clock: Clock, even
     """Never past the call's deadline, and at most as long as the method's attempts take in bad cases.
 
     A call that may not be repeated has all the time until its deadline: giving it up earlier
-    would only turn a late answer into an unknown one.
+    would only turn a late answer into an unknown one. So would it to give up an attempt that none follows by what is
+    usual: that one has the policy's most.
 
     All endpoints of a service share `times`: what one of them takes too long, another need not.
     """
@@ -20,7 +21,7 @@ def attempt(service: str, endpoint: str, times: AttemptTimes, clock: Clock, even
     def layer(following: Handler) -> Handler:
         async def handler(call: Call) -> Reply:
             begun, path = clock.now(), call.method.path
-            left, most = call.deadline - begun, times.granted(path, begun)
+            left, most = call.deadline - begun, _usual(times, call, begun)
             short = most < left and call.repeatable and times.mode == "enforce"
             metadata = dict(call.metadata)
             if again := call.attempts - call.attempt + call.outer:
@@ -32,13 +33,14 @@ def attempt(service: str, endpoint: str, times: AttemptTimes, clock: Clock, even
                 reply = await _bounded(following, call._replace(metadata=metadata), started.granted, clock, short=short)
                 outcome, tells = "ok", True
             except MeshError as error:
+                error.early = short and most < times.most and error.reason == "attempt_timeout"
                 outcome = error.reason
                 tells = took_its_time(error)
                 raise
             finally:
                 now = clock.now()
                 if tells:
-                    times.took(path, now - begun, now)
+                    times.took(path, now - begun, now, early=outcome == "attempt_timeout")
                 events.emit(AttemptEnded(started, outcome, now - begun))
                 if times.mode == "shadow" and now - begun > most and call.repeatable:
                     events.emit(_would_have(service, started, most))
@@ -47,6 +49,10 @@ def attempt(service: str, endpoint: str, times: AttemptTimes, clock: Clock, even
         return handler
 
     return layer
+
+
+def _usual(times: AttemptTimes, call: Call, now: float) -> float:
+    return times.granted(call.method.path, now) if call.attempt < call.attempts else times.most
 
 
 async def _bounded(following: Handler, call: Call, seconds: float, clock: Clock, *, short: bool) -> Reply:

@@ -132,10 +132,13 @@ def guard(breaker: Breaker) -> Layer:
 def judged(error: MeshError) -> Outcome:
     """What an error says about the endpoint.
 
-    A caller whose own time was short says nothing, and neither does a far side that says when to come again:
-    it is at work, and has too much of it. INTERNAL is no failure: one request that trips over a bug would
+    A caller whose own time was short says nothing, and neither does an attempt that was given up early (the balancer
+    sees to slow ones; where all become slower, breakers would end all) or a far side that says when to come again: it
+    is at work, and has too much of it. INTERNAL is no failure: one request that trips over a bug would
     otherwise close the service to everybody.
     """
+    if error.early:
+        return Outcome.UNDECIDED
     if isinstance(error, Lost | Unreachable):
         return Outcome.FAILED
     if not isinstance(error, RemoteError) or error.status is Status.DEADLINE_EXCEEDED or error.pushback is not None:

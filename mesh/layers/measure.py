@@ -44,7 +44,7 @@ def _failed(load: Load, error: MeshError, failure: float, took: float, now: floa
     if isinstance(error, Rejected) and not isinstance(error, Unreachable):
         return  # not begun with, which says nothing of how it would have gone
     outcome = judged(error)
-    if outcome is Outcome.FAILED:
+    if outcome is Outcome.FAILED or error.early:
         load.failed(max(failure, took), now)
     elif not isinstance(error, RemoteError):
         load.gave_up(took, now)

@@ -58,6 +58,10 @@ async def slow(far: Far) -> None:
     await far.clock.sleep(0.2)
 
 
+async def under_strain(far: Far) -> None:
+    await far.clock.sleep(0.15)
+
+
 async def sluggish(far: Far) -> None:
     await far.clock.sleep(0.08)
 
@@ -145,6 +149,16 @@ async def test_whoever_is_unwell_gets_almost_nothing_and_its_callers_do_not_see_
         load.far[ILL].answer = well
         await load.lasts(12)
         assert (await load.lasts(2))[ILL] > 40, "and has it again when it is well again"
+
+
+async def test_where_all_become_slower_at_once_every_call_is_answered_and_no_breaker_opens() -> None:
+    """A busy machine is slower, not away: giving every attempt up by what was usual before would end all of them."""
+    async with running() as load:
+        for far in load.far.values():
+            far.answer = under_strain
+        await load.lasts(4)
+        assert load.failures == []
+        assert load.events.of(BreakerChanged) == []
 
 
 async def test_a_replica_that_died_and_came_back_comes_to_its_full_share_slowly() -> None:

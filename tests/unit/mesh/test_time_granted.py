@@ -8,9 +8,11 @@ import pytest
 
 from mesh.call import Call, Handler, Layer, Level, Reply, stack
 from mesh.decide.attempt_time import AttemptTimes
+from mesh.decide.circuit import Outcome
 from mesh.errors import NOT_SENT, DeadlineExceeded, Lost, MeshError, RemoteError, Unreachable
 from mesh.events import AttemptEnded, AttemptStarted, CallEnded, CallStarted, WouldHave
 from mesh.layers.attempt import attempt
+from mesh.layers.breaker import judged
 from mesh.layers.deadline import deadline
 from mesh.policy import AttemptPolicy, DeadlinePolicy, MethodPolicy, Policy
 from mesh.server import current, detached
@@ -229,6 +231,31 @@ async def test_an_attempt_is_waited_for_as_long_as_the_slowest_took_of_late_four
     with pytest.raises(Lost):
         await finished(clock, handler, a_call(deadline=clock.now() + 2))
     assert [event.granted for event in events.of(AttemptStarted)] == [0.6] * 20 + [0.1]
+
+
+async def test_an_attempt_that_none_follows_is_not_given_up_by_what_is_usual() -> None:
+    """That would only turn a late answer into none: where all became slower, into none for anybody."""
+    handler, clock, events = bounded(Scripted())
+    for _ in range(20):
+        await handler(a_call(deadline=clock.now() + 2))
+    await clock.turn(1)
+    await handler(a_call(deadline=clock.now() + 2))
+    await handler(a_call(attempt=3, deadline=clock.now() + 2))
+    assert [event.granted for event in events.of(AttemptStarted)][-2:] == [0.1, 0.6]
+
+
+@pytest.mark.parametrize(("answered", "early"), [(0, False), (20, True)])
+async def test_an_attempt_given_up_sooner_than_the_policys_most_says_so(answered: int, early: bool) -> None:  # noqa: FBT001
+    """It may only have been slower than usual, which is no reason for a breaker to open."""
+    inner = Scripted()
+    handler, clock, _ = bounded(lambda call: inner(call) if len(inner.calls) < answered else never(call))
+    for _ in range(answered):
+        await handler(a_call(deadline=clock.now() + 2))
+    await clock.turn(1)
+    with pytest.raises(Lost) as caught:
+        await finished(clock, handler, a_call(deadline=clock.now() + 2))
+    assert caught.value.early is early
+    assert (judged(caught.value) is Outcome.UNDECIDED) is early
 
 
 async def test_what_failed_at_once_says_nothing_of_how_long_the_method_takes() -> None:
