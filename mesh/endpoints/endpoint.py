@@ -10,18 +10,20 @@ from mesh.decide.attempt_time import AttemptTimes
 from mesh.decide.circuit import Circuit
 from mesh.decide.ejection import Judged, Standing
 from mesh.decide.load import Load
-from mesh.errors import MeshError, Refused
+from mesh.errors import MeshError, Refused, RemoteError
 from mesh.events import Events, ProbeChanged
 from mesh.layers.attempt import attempt
 from mesh.layers.breaker import Breaker, guard
 from mesh.layers.measure import measure
 from mesh.policy import Policy
+from mesh.status import Status
 from mesh.wire.grpc.health import v1 as health
 
 CHECK = Method(
     "/grpc.health.v1.Health/Check", health.HealthCheckRequest, health.HealthCheckResponse, Level.NO_SIDE_EFFECTS
 )
 SERVING = health.HealthCheckResponseServingStatus.SERVING
+LATE = 0.1  # of a probe's time; whoever wakes so much later did not wait but stood still
 
 
 class Wire(Protocol):
@@ -120,20 +122,22 @@ class Endpoint:
     async def probe(self) -> None:
         """Asks for the endpoint's health, for at most one probe interval.
 
-        An answer counts at once and so does a refused connection; of a silence it takes two,
-        since a busy machine is silent now and then.
+        An answer counts at once and so does a refused connection; of a silence it takes two, since a busy machine is
+        silent now and then. Who does not know probes is well, as gRFC A17 has it.
         """
         wait = self._policy.probe_interval
-        call = Call(method=CHECK, message=health.HealthCheckRequest(), timeout=wait, deadline=self._clock.now() + wait)
+        ends = self._clock.now() + wait
+        call = Call(method=CHECK, message=health.HealthCheckRequest(), timeout=wait, deadline=ends)
         try:
             async with self._clock.timeout(wait):
                 reply = await self._wire(call)
         except TimeoutError:
-            self._misses += 1
-            if self._misses > 1:
-                self._found("unreachable")
+            if self._clock.now() - ends < LATE * wait:  # else this process stood still, and has read no answers
+                self._missed()
         except Refused:
             pass  # it is there, and its connection goes away or is full: nothing is known of its health
+        except RemoteError as error:
+            self._answered(error.status)
         except MeshError:
             self._found("unreachable")
         else:
@@ -163,6 +167,17 @@ class Endpoint:
     def close_when_idle(self) -> None:
         """Ends the connections once the calls under way are over."""
         self._wire.close_when_idle()
+
+    def _missed(self) -> None:
+        self._misses += 1
+        if self._misses > 1:
+            self._found("unreachable")
+
+    def _answered(self, status: Status) -> None:
+        if status is Status.DEADLINE_EXCEEDED:
+            return self._missed()
+        self._misses = 0
+        return self._found("serving" if status is Status.UNIMPLEMENTED else "not_serving")
 
     def _found(self, probe: str) -> None:
         before, self._probe = self._probe, probe

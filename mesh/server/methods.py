@@ -21,6 +21,7 @@ from mesh.transport import texts
 from mesh.transport.connection import BadMessage
 
 Method = Callable[[Served], Awaitable[None]]
+FAILED = "the service failed on this request"
 TICK = 0.001  # seconds by which a timer of the loop may be early
 
 
@@ -79,7 +80,10 @@ class Methods:
             if current().trailers and not streams:
                 await stream.send_trailing_metadata(metadata=current().trailers)
             status = Status.OK
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if not _from_outside():  # else nobody would answer
+                status, failure = Status.INTERNAL, whence(error)
+                raise StatusError(status, FAILED).on_the_wire(self._domain) from None
             if not (streams and self._stopping):
                 raise
             status = Status.UNAVAILABLE
@@ -123,6 +127,12 @@ class Methods:
         return ServerCall(path, headers, deadline, self._clock)
 
 
+def _from_outside() -> bool:
+    """Is it this task that is cancelled? If not, its method has tripped over something that was."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 def _answer(error: Exception) -> tuple[StatusError, str | None]:
     """What the caller is told, and where the failure lies if nobody foresaw it."""
     if isinstance(error, StatusError):
@@ -134,4 +144,4 @@ def _answer(error: Exception) -> tuple[StatusError, str | None]:
     if isinstance(error, BadMessage):
         code = TOO_LARGE if error.status is Status.RESOURCE_EXHAUSTED else ""
         return StatusError(error.status, str(error), code=code), None
-    return StatusError(Status.INTERNAL, "the service failed on this request"), whence(error)
+    return StatusError(Status.INTERNAL, FAILED), whence(error)

@@ -13,6 +13,7 @@ from mesh.errors import Unreachable
 from mesh.transport.link import Link
 
 KEEPALIVE = 10.0  # seconds of silence
+CLOSED = "it was closed here"
 CONNECT = 5.0  # seconds until the far side's SETTINGS must have arrived
 
 
@@ -38,6 +39,7 @@ class Channel:
         self._old: WeakSet[Link] = WeakSet()
         self._waiting: deque[asyncio.Future[str]] = deque()
         self._connecting: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def link(self) -> Link:
         """A connection on which a stream may be opened now, without an await in between.
@@ -47,6 +49,8 @@ class Channel:
         """
         enqueue = self._waiting.append
         while (link := self._free()) is None:
+            if self._closed:
+                raise Unreachable(CLOSED)
             turn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             enqueue(turn)
             self._grow()
@@ -70,7 +74,7 @@ class Channel:
     def freed(self) -> None:
         """There may be room for a stream: as many go on as there is room for."""
         if self._waiting:
-            self._wake(sum(link.room for link in self._links))
+            self._wake(sum(max(0, link.room) for link in self._links))
 
     def left(self, link: Link) -> None:
         """A link takes no new streams any more."""
@@ -86,11 +90,12 @@ class Channel:
 
     def close(self) -> None:
         """Ends the connections; calls under way are lost."""
+        self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
         for link in [*self._links, *self._old]:
-            link.processor.close("it was closed here")
-        self._wake(len(self._waiting), "it was closed here")
+            link.processor.close(CLOSED)
+        self._wake(len(self._waiting), CLOSED)
 
     def _free(self) -> Link | None:
         for link in self._links:

@@ -49,6 +49,10 @@ class Echo(pb.ServiceRegistryBase):
             case "later" | "never":
                 pushback = 0.25 if message.lease_id == "later" else -1.0
                 raise StatusError(Status.UNAVAILABLE, "full", pushback=pushback)
+            case "cancelled":
+                within = asyncio.create_task(self.go_on.wait())
+                within.cancel()
+                await within
             case "bug":
                 raise RuntimeError("the inside: Jana Nováková")
             case "wide":

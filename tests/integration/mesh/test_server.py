@@ -28,6 +28,18 @@ CHECK = Method(
 Serving = health_pb.HealthCheckResponseServingStatus
 
 
+async def test_a_method_that_trips_over_something_cancelled_within_it_is_answered(to: To) -> None:
+    """Its caller would wait until its deadline, or for ever."""
+    events = Recorded()
+    async with serving(events=events) as (server, _, _):
+        with pytest.raises(RemoteError) as caught:
+            await to(server.address)(call("cancelled", timeout=20.0))
+    (ended,) = events.of(ServerEnded)
+    assert (caught.value.status, ended.status) == (Status.INTERNAL, "INTERNAL")
+    assert ended.failure is not None
+    assert ended.failure.startswith("CancelledError at ")
+
+
 async def test_an_exception_tells_the_caller_nothing_and_the_listener_its_type_and_place(to: To) -> None:
     """Exception texts hold what clients sent."""
     events = Recorded()

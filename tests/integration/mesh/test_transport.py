@@ -33,6 +33,16 @@ async def test_a_closed_port_is_unreachable_and_nothing_was_sent(to: To) -> None
     assert not caught.value.maybe_done
 
 
+async def test_once_it_is_closed_it_makes_no_connection_any_more(to: To) -> None:
+    """Nobody would close that one."""
+    async with serving() as (server, _, _):
+        transport = to(server.address)
+        await transport(call("x"))
+        transport.close()
+        with pytest.raises(Unreachable, match="closed here"):
+            await transport(call("x"))
+
+
 async def test_an_error_arrives_with_its_code_info_and_fields(to: To) -> None:
     """The gateway's answer is made from these alone."""
     async with serving() as (server, _, _):
