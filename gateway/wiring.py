@@ -14,6 +14,7 @@ from gateway.policies import policies
 from gateway.routes import control, prescriptions, records
 from gateway.settings import BY_NAME, GatewaySettings
 from gateway.upstreams import PrescriptionsClient, RecordsClient, Service
+from mesh.batch import batches_of
 from mesh.cache import Store
 from mesh.call import Service as Generated
 from mesh.call import methods_of
@@ -117,6 +118,7 @@ def _client(name: str, service: type[Generated], settings: GatewaySettings, even
         policy=policies(settings.policy)[name],
         memory=settings.memory // 4,  # of two services, and as much again for the pages made of them
         store=_store(name, settings),
+        batches=batches_of(service),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 from grpclib.encoding.base import CodecBase
 from grpclib.encoding.proto import ProtoCodec
 
+from mesh.batch import Batch
 from mesh.cache import Keeper, Store
 from mesh.call import PRIORITY, Call, Method, Reply, stack
 from mesh.clock import Clock, SystemClock
@@ -19,6 +20,7 @@ from mesh.events import Event, Events, ProbeChanged
 from mesh.faults.fault import Faults
 from mesh.faults.layer import inject
 from mesh.layers.balance import balance
+from mesh.layers.batch import Batching
 from mesh.layers.cache import Cache
 from mesh.layers.deadline import deadline
 from mesh.layers.hedge import Hedge
@@ -26,7 +28,9 @@ from mesh.layers.retry import Retry
 from mesh.policy import MethodPolicy, Policy
 from mesh.policy.methods import PRIORITIES, Priority
 from mesh.server.current import handled
-from mesh.transport import Transport
+from mesh.transport import Transport, refused
+
+NO_BATCHES: Mapping[str, Batch] = {}
 
 
 class ServiceClient:
@@ -42,6 +46,8 @@ class ServiceClient:
         store: where answers are kept that several processes share; it is closed with the client.
         connect: makes what carries calls to an address; by default HTTP/2 over TCP, with the codec.
         faults: what befalls attempts on purpose.
+        batches: methods that carry several calls of another one that come in the same turn of the loop, by the path
+            of that one (`mesh.batch.batches_of`).
         clock, rng: time and chance, for tests to turn.
     """
 
@@ -58,6 +64,7 @@ class ServiceClient:
         store: Store | None = None,
         connect: Callable[[str], Wire] | None = None,
         faults: Faults | None = None,
+        batches: Mapping[str, Batch] = NO_BATCHES,
         clock: Clock | None = None,
         rng: Random | None = None,
     ) -> None:
@@ -69,8 +76,12 @@ class ServiceClient:
 
         def endpoint(address: str) -> Endpoint:
             wire = connect(address) if connect else Transport(address, codec, clock)
-            within = () if faults is None else (inject(faults, address, clock, events),)
-            return Endpoint(service, address, policy, times, wire, clock, rng, events, within)
+            within = [] if faults is None else [inject(faults, address, clock, events)]
+            if batches and isinstance(wire, Transport):
+                within.append(
+                    Batching(address, batches, wire.streamed, refused, codec, self._keeper.tasks, clock, events)
+                )
+            return Endpoint(service, address, policy, times, wire, clock, rng, events, tuple(within))
 
         outliers = Outliers(service, policy.ejection, clock, events)
         self._pool = Pool(service, source, endpoint, policy.probe_interval, outliers, clock, events)

@@ -6,6 +6,7 @@ from typing import Any
 
 from grpclib.const import Status as GrpcStatus
 from grpclib.encoding.base import StatusDetailsCodecBase
+from grpclib.exceptions import GRPCError
 
 from mesh.errors import NO_INFO, Violation
 from mesh.wire.google import rpc
@@ -43,6 +44,16 @@ class DetailsCodec(StatusDetailsCodecBase):
             fields = [rpc.BadRequestFieldViolation(field=f, description=text) for f, text in details.violations]
             packed.append(Packed(type_url=PREFIX + "BadRequest", value=bytes(rpc.BadRequest(field_violations=fields))))
         return bytes(rpc.Status(code=status.value, message=message or "", details=packed))
+
+    def packed(self, refusal: GRPCError) -> bytes:
+        """A refusal as a google.rpc.Status."""
+        details = refusal.details if isinstance(refusal.details, Details) else Details()
+        return self.encode(refusal.status, refusal.message, details)
+
+    def unpacked(self, data: bytes) -> GRPCError:
+        """The same refusal."""
+        status = rpc.Status.parse(data)
+        return GRPCError(GrpcStatus(status.code), status.message, _read(status))
 
     def decode(self, status: GrpcStatus, message: str | None, data: bytes) -> Details:  # noqa: ARG002  # grpclib's signature
         """Details that cannot be read are none: the status itself still stands."""

@@ -152,6 +152,16 @@ class NobodyToAsk(Event):
 
 
 @dataclass(slots=True, eq=False)
+class Batched(Event):
+    """An attempt travels with others of the same turn of the loop as one call of so many."""
+
+    method: str
+    request_id: str
+    endpoint: str
+    calls: int
+
+
+@dataclass(slots=True, eq=False)
 class FaultInjected(Event):
     """An attempt is delayed by `delay` seconds, and ends in `error` unless that is "": on purpose, by `mesh.faults`."""
 

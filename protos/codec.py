@@ -99,6 +99,7 @@ def _write_one(cls: Any, name: str, meta: Any) -> Write:
         "bool": lambda value: tag + (b"\x01" if value else b"\x00"),
         "enum": lambda value: tag + _varint(int(value)),
         "string": text,
+        "bytes": lambda value: tag + _varint(len(value)) + value,
         "message": message,
     }
     return writers[meta.proto_type]
@@ -148,6 +149,7 @@ def _convert(told: str, kind: str, cls: Any) -> Callable[[Any], Any]:
         "bool": bool,
         "enum": lambda raw: cls(number(raw)),
         "string": bytes.decode,
+        "bytes": bytes,
         "message": lambda raw: _reader(cls)(raw),  # noqa: PLW0108  # looked up late: a message may hold itself
     }
     return converters[kind]

@@ -7,9 +7,10 @@ The order within a write's transaction: its idempotency key, whether the documen
 domain says of the change; then the row, its version, what follows from it and the key's answer, all of it or nothing.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 from sqlalchemy import Column, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,16 +18,30 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.columns import LARGEST_ID
 from storage.database import Database
 from storage.errors import Deleted, IdsExhausted, NotFound, SourceTaken, VersionMismatch
+from storage.failures import BUSY, unavailable
 from storage.history import History
 from storage.keys import Keys, Once
-from storage.lane import Work
-from storage.listing import Listing
-from storage.pages import Page, Position, cursor_after, fill, position_of
+from storage.lane import PATIENCE, TO_ANSWER, Work
+from storage.listing import Listing, Wanted
+from storage.pages import CHUNK, Page, Position, cursor_after, fill, position_of
 from storage.shape import C, Document, Shape, utc_now
+from storage.together import Together
 
 Patience = float | None
 Follow = Callable[[AsyncConnection, Document[C]], Awaitable[None]]
 ALL: Mapping[str, str] = {}
+MOST_TOGETHER = 32
+"""Pages by one statement."""
+
+
+class Asked(NamedTuple):
+    """One page of a patient's list."""
+
+    patient_id: int
+    limit: int
+    cursor: str
+    patience: Patience
+    only: Mapping[str, str]
 
 
 class Documents(Generic[C]):
@@ -53,6 +68,7 @@ class Documents(Generic[C]):
         self._table = shape.table
         self._key: Column[int] = shape.table.c[shape.key]
         self._listing = Listing(shape.table, shape.key, shape.day)
+        self._together: dict[frozenset[str], Together[Asked, Page[Document[C]]]] = {}
         self._history = History(shape)
         self._keys = Keys(shape.keys)
 
@@ -64,17 +80,48 @@ class Documents(Generic[C]):
         Raises:
             Invalid: the cursor is damaged or belongs to another list.
         """
-        scope = "/".join([self._table.name, str(patient_id), *(f"{name}={only[name]}" for name in sorted(only))])
-        start = position_of(cursor, scope)
+        asked = Asked(patient_id, limit, cursor, patience, only)
+        if cursor or limit >= CHUNK or (patience is not None and patience <= TO_ANSWER):
+            return await self._page(asked)
+        together = self._together.get(frozenset(only))
+        if together is None:
+            together = self._together[frozenset(only)] = Together(self._page, self._pages, MOST_TOGETHER)
+        try:
+            async with asyncio.timeout((PATIENCE if patience is None else patience) - TO_ANSWER):
+                return await together.ask(asked)
+        except TimeoutError:
+            raise unavailable(BUSY) from None
+
+    async def _page(self, asked: "Asked") -> Page[Document[C]]:
+        scope = self._scope(asked)
+        start = position_of(asked.cursor, scope)
 
         async def work(connection: AsyncConnection) -> tuple[list[Document[C]], bool]:
             async def fetch(after: Position | None, most: int) -> list[Document[C]]:
-                rows = await self._listing.after(connection, patient_id, only, after, most)
+                rows = await self._listing.after(connection, asked.patient_id, asked.only, after, most)
                 return [self._shape.document(row) for row in rows]
 
-            return await fill(fetch, self._place, self._shape.weight, start, limit)
+            return await fill(fetch, self._place, self._shape.weight, start, asked.limit)
 
-        items, more = await self._database.read(work, patience)
+        return self._paged(scope, *await self._database.read(work, asked.patience))
+
+    async def _pages(self, asked: "Sequence[Asked]") -> list[Page[Document[C]]]:
+        """The first pages of several lists, none of which needs more than one look."""
+        wanted = [Wanted(each.patient_id, each.limit + 1, each.only) for each in asked]
+        patience = max(PATIENCE if each.patience is None else each.patience for each in asked)
+        found = await self._database.read(lambda reader: self._listing.beginnings(reader, wanted), patience)
+        pages = []
+        for each, rows in zip(asked, found, strict=True):
+            documents = [self._shape.document(row) for row in rows]
+            items, more = await fill(_given(documents), self._place, self._shape.weight, None, each.limit)
+            pages.append(self._paged(self._scope(each), items, more))
+        return pages
+
+    def _scope(self, asked: "Asked") -> str:
+        only = (f"{name}={asked.only[name]}" for name in sorted(asked.only))
+        return "/".join([self._table.name, str(asked.patient_id), *only])
+
+    def _paged(self, scope: str, items: list[Document[C]], more: bool) -> Page[Document[C]]:  # noqa: FBT001  # as `fill` has it
         return Page(items, cursor_after(self._place(items[-1]), scope) if more else "")
 
     async def get(self, key: int, patient_id: int = 0, patience: Patience = None) -> Document[C]:
@@ -232,3 +279,10 @@ class Documents(Generic[C]):
 
     def _place(self, document: Document[C]) -> Position:
         return Position(getattr(document.content, self._shape.day), document.key)
+
+
+def _given(documents: Sequence[Document[C]]) -> Callable[[Position | None, int], Awaitable[Sequence[Document[C]]]]:
+    async def fetch(_after: Position | None, _most: int) -> Sequence[Document[C]]:
+        return documents
+
+    return fetch

@@ -3,6 +3,7 @@
 OUTCOMES = {
     "ok": "is answered",
     "cancelled": "is cancelled by whoever asked",
+    "answer_missing": "gets no answer, though others that travelled with it do",
     "attempt_timeout": "gets no answer in the time that one attempt has",
     "circuit_open": "is not sent: the endpoint's breaker is open",
     "client_closed": "is cut off: this process ends",

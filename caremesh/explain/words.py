@@ -58,6 +58,10 @@ def _attempt_ended(event: Told) -> str:
     return f"attempt {event['number']} at {event['endpoint']} {outcome(event['outcome'])}, after {_took(event)}"
 
 
+def _batched(event: Told) -> str:
+    return f"it travels to {event['endpoint']} with others, {event['calls']} as one call"
+
+
 def _retried(event: Told) -> str:
     pause = f"in {seconds(event['delay'])}" if event["delay"] else "at once"
     return f"attempt {event['number']} ended in {event['outcome']}: again {pause}; {_budget(event)}"
@@ -158,6 +162,7 @@ TOLD: Mapping[str, Callable[[Told], str]] = {
     "Answered": _answered,
     "AttemptEnded": _attempt_ended,
     "AttemptStarted": _attempt_started,
+    "Batched": _batched,
     "BreakerChanged": _breaker,
     "CacheHit": _cache_hit,
     "CacheMissed": _cache_missed,

@@ -1,19 +1,24 @@
 """What happens around a method: its call is told to listeners, bounded in time, and its failures become statuses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from grpclib.const import Handler
+from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError
 from h2.exceptions import ProtocolError
 
+from mesh.batch import Batch
 from mesh.call import Service
 from mesh.clock import Clock
 from mesh.errors import TOO_LARGE, Unreadable
 from mesh.events import Events, ServerEnded, ServerStarted, whence
+from mesh.server.admitting import Admitting
 from mesh.server.answering import Served
+from mesh.server.batches import Batched
 from mesh.server.current import ServerCall, current, handling
 from mesh.server.status import StatusError
 from mesh.status import Status
@@ -53,21 +58,41 @@ class Methods:
             if task is not None:
                 task.cancel()
 
+    def carry(self, batch: Batch, codec: CodecBase, admitting: Admitting | None) -> None:
+        """Takes several requests of a method as one call, too. It is told of each of them, not of what carries them."""
+        handler = Batched(batch, self.table[batch.of], codec, admitting, self._clock).handler()
+        self.table[batch.method.path] = handler._replace(func=partial(self._carried, handler.func))
+
+    async def _carried(self, method: Method, stream: Served) -> None:
+        with self._counted(self._working):
+            try:
+                await method(stream)
+            except ProtocolError:
+                raise  # the caller has gone
+            except Exception as error:  # noqa: BLE001  # as below
+                raise _answer(error)[0].on_the_wire(self._domain) from None
+
+    @contextmanager
+    def _counted(self, tasks: set[asyncio.Task[Any] | None]) -> Iterator[None]:
+        task = asyncio.current_task()
+        tasks.add(task)
+        try:
+            yield
+        finally:
+            tasks.discard(task)
+            if not self._working:
+                self._done.set()
+
     def _wrapped(self, path: str, handler: Handler) -> Handler:
         in_flight = partial(self._in_flight, path, handler.func, streams=handler.cardinality.server_streaming)
         return handler._replace(func=in_flight)
 
     async def _in_flight(self, path: str, method: Method, stream: Served, *, streams: bool) -> None:
-        tasks, task = self._streaming if streams else self._working, asyncio.current_task()
-        tasks.add(task)
+        task = asyncio.current_task()
         if streams and self._stopping and task is not None:
             task.cancel()
-        try:
+        with self._counted(self._streaming if streams else self._working):
             await self._told(path, method, stream, streams=streams)
-        finally:
-            tasks.discard(task)
-            if not self._working:
-                self._done.set()
 
     async def _told(self, path: str, method: Method, stream: Served, *, streams: bool) -> None:
         started = ServerStarted(path, texts(stream.metadata))

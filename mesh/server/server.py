@@ -13,6 +13,7 @@ from grpclib.encoding.base import CodecBase
 from grpclib.encoding.proto import ProtoCodec
 
 from mesh.admission import Admission
+from mesh.batch import batches_of
 from mesh.call import Service
 from mesh.clock import Clock, SystemClock
 from mesh.details import DetailsCodec
@@ -86,14 +87,14 @@ class Server:
                 min(names, default=""), admission, clock=self._clock, rng=self._rng, events=events
             )
         self._methods = Methods((*services, HealthService(health, names)), events, domain, self._clock)
+        admitting = Admitting(self.admission, domain, self._clock) if self.admission else None
+        codec = codec or ProtoCodec()
+        for service in services:
+            for batch in batches_of(service).values():
+                self._methods.carry(batch, codec, admitting)
         self._caller = partial(
             Caller,
-            Answering(
-                self._methods.table,
-                codec or ProtoCodec(),
-                DetailsCodec(),
-                Admitting(self.admission, domain, self._clock) if self.admission else None,
-            ),
+            Answering(self._methods.table, codec, DetailsCodec(), admitting),
             self._opened,
             self._clock,
             max_message=max_message,

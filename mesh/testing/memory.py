@@ -1,8 +1,7 @@
 """A service in memory: replicas that need no socket, and can be killed, held up and started again."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 from grpclib.exceptions import GRPCError
 
@@ -11,6 +10,7 @@ from mesh.clock import Clock
 from mesh.endpoints.sources import Tell
 from mesh.errors import Lost, Unreachable
 from mesh.events import Events
+from mesh.server.exchange import Exchange
 from mesh.server.health import Health, HealthService
 from mesh.server.methods import Methods
 from mesh.transport.calls import remote, texts
@@ -103,7 +103,7 @@ class Replica:
         await self._going_on.wait()
         if latency := self.latency():
             await self._clock.sleep(latency)
-        exchange = _Exchange(call, self._clock)
+        exchange = Exchange(call.message, call.metadata, call.deadline, self._clock)
         try:
             await self._methods.table[call.method.path].func(exchange)
         except GRPCError as error:
@@ -115,30 +115,3 @@ class Replica:
 
     def close_when_idle(self) -> None:
         """The same."""
-
-
-class _Exchange:
-    """One call as a server's method sees it."""
-
-    def __init__(self, call: Call, clock: Clock) -> None:
-        self._call, self._clock = call, clock
-        self.metadata = call.metadata
-        self.deadline = self if call.deadline < float("inf") else None
-        self.answer: Any = None
-        self.trailing_metadata: Mapping[str, Any] | None = None
-        self.pushback: str | None = None
-
-    def time_remaining(self) -> float:
-        return max(0.0, self._call.deadline - self._clock.now())
-
-    async def recv_message(self) -> Any:
-        return self._call.message
-
-    async def send_message(self, message: Any) -> None:
-        self.answer = message
-
-    async def send_trailing_metadata(self, *, metadata: Mapping[str, Any] | None = None, **_: Any) -> None:
-        self.trailing_metadata = metadata
-
-    def push_back(self, seconds: float) -> None:
-        self.pushback = str(round(seconds * 1000))

@@ -4,6 +4,6 @@ From a call to bytes: `calls` (one call), `channel` (the connections to one endp
 them), `protocol` (what both sides share), `frames` (what is looked at before h2).
 """
 
-from mesh.transport.calls import Transport, split_address, texts
+from mesh.transport.calls import Transport, refused, split_address, texts
 
-__all__ = ["Transport", "split_address", "texts"]
+__all__ = ["Transport", "refused", "split_address", "texts"]

@@ -5,7 +5,7 @@ with (`Unreachable`, `Refused`), sent and not answered (`Lost`), answered (`Repl
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import h2.exceptions
 from grpclib.const import Cardinality
@@ -131,6 +131,16 @@ def remote(error: GRPCError, request: Ended) -> RemoteError:
         headers=texts(request.trailing_metadata),
         pushback=None if request.pushback is None else read_pushback(request.pushback),
     )
+
+
+def refused(status: bytes, headers: Mapping[str, str], pushback: str | None) -> RemoteError:
+    """An answer that is an error and came among others, as a google.rpc.Status."""
+    return remote(DetailsCodec().unpacked(status), _Among(headers, pushback))
+
+
+class _Among(NamedTuple):
+    trailing_metadata: Mapping[str, Any] | None
+    pushback: str | None
 
 
 def read_pushback(text: str) -> float:

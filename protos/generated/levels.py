@@ -2,6 +2,7 @@
 
 LEVELS: dict[str, str] = {
     "/caremesh.v1.PatientRecordsService/GetPatientRecords": "NO_SIDE_EFFECTS",
+    "/caremesh.v1.PatientRecordsService/BatchGetPatientRecords": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PatientRecordsService/GetPatientRecord": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PatientRecordsService/GetPatientRecordHistory": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PatientRecordsService/PostPatientRecords": "IDEMPOTENCY_UNKNOWN",
@@ -9,6 +10,7 @@ LEVELS: dict[str, str] = {
     "/caremesh.v1.PatientRecordsService/DeletePatientRecords": "IDEMPOTENCY_UNKNOWN",
     "/caremesh.v1.PatientRecordsService/CheckHealth": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PrescriptionManagementService/GetPatientPrescriptions": "NO_SIDE_EFFECTS",
+    "/caremesh.v1.PrescriptionManagementService/BatchGetPatientPrescriptions": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PrescriptionManagementService/GetPrescription": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PrescriptionManagementService/GetPrescriptionHistory": "NO_SIDE_EFFECTS",
     "/caremesh.v1.PrescriptionManagementService/GetDeliveries": "NO_SIDE_EFFECTS",

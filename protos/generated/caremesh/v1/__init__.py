@@ -6,6 +6,7 @@
 __all__ = (
     "Delivery",
     "DeliveryPage",
+    "Entry",
     "HealthStatus",
     "Medication",
     "PatientRecord",
@@ -17,10 +18,19 @@ __all__ = (
     "PrescriptionManagementServiceBase",
     "PrescriptionManagementServiceStub",
     "PrescriptionPage",
+    "PrescriptionPageAnswer",
+    "PrescriptionPageAnswers",
+    "PrescriptionPageRead",
+    "PrescriptionPageReads",
     "PrescriptionRequest",
     "RecordPage",
+    "RecordPageAnswer",
+    "RecordPageAnswers",
+    "RecordPageRead",
+    "RecordPageReads",
 )
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -116,6 +126,20 @@ class DeliveryPage(betterproto2.Message):
 
 
 default_message_pool.register_message("caremesh.v1", "DeliveryPage", DeliveryPage)
+
+
+@dataclass(eq=False, repr=False)
+class Entry(betterproto2.Message):
+    """
+    Metadata that would travel beside a request, or behind its answer, if it went alone.
+    """
+
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    value: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("caremesh.v1", "Entry", Entry)
 
 
 @dataclass(eq=False, repr=False)
@@ -361,6 +385,97 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class PrescriptionPageAnswer(betterproto2.Message):
+    """
+    A reply or a status.
+    """
+
+    number: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
+    """
+    the request's place among the others, from 0
+    """
+
+    reply: "PrescriptionPage | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, optional=True
+    )
+
+    status: "bytes" = betterproto2.field(3, betterproto2.TYPE_BYTES)
+    """
+    a google.rpc.Status; absent when there is a reply
+    """
+
+    metadata: "list[Entry]" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    trailing
+    """
+
+    alone: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
+    """
+    neither: it is too large to travel with others, and is to be asked for alone
+    """
+
+
+default_message_pool.register_message(
+    "caremesh.v1", "PrescriptionPageAnswer", PrescriptionPageAnswer
+)
+
+
+@dataclass(eq=False, repr=False)
+class PrescriptionPageAnswers(betterproto2.Message):
+    """
+    Answers as they come, none of which waits for another: all that are ready travel as one message.
+    """
+
+    items: "list[PrescriptionPageAnswer]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+
+default_message_pool.register_message(
+    "caremesh.v1", "PrescriptionPageAnswers", PrescriptionPageAnswers
+)
+
+
+@dataclass(eq=False, repr=False)
+class PrescriptionPageRead(betterproto2.Message):
+    request: "PatientRequest | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+
+    timeout_ms: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    for so long its caller waits; 0: as long as it takes
+    """
+
+    metadata: "list[Entry]" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+
+default_message_pool.register_message(
+    "caremesh.v1", "PrescriptionPageRead", PrescriptionPageRead
+)
+
+
+@dataclass(eq=False, repr=False)
+class PrescriptionPageReads(betterproto2.Message):
+    """
+    Requests that travel as one call. Each has what it would have alone: its time and its metadata.
+    """
+
+    items: "list[PrescriptionPageRead]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+
+default_message_pool.register_message(
+    "caremesh.v1", "PrescriptionPageReads", PrescriptionPageReads
+)
+
+
+@dataclass(eq=False, repr=False)
 class PrescriptionRequest(betterproto2.Message):
     prescription_id: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
 
@@ -408,6 +523,93 @@ class RecordPage(betterproto2.Message):
 default_message_pool.register_message("caremesh.v1", "RecordPage", RecordPage)
 
 
+@dataclass(eq=False, repr=False)
+class RecordPageAnswer(betterproto2.Message):
+    """
+    A reply or a status.
+    """
+
+    number: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
+    """
+    the request's place among the others, from 0
+    """
+
+    reply: "RecordPage | None" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, optional=True
+    )
+
+    status: "bytes" = betterproto2.field(3, betterproto2.TYPE_BYTES)
+    """
+    a google.rpc.Status; absent when there is a reply
+    """
+
+    metadata: "list[Entry]" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    trailing
+    """
+
+    alone: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
+    """
+    neither: it is too large to travel with others, and is to be asked for alone
+    """
+
+
+default_message_pool.register_message(
+    "caremesh.v1", "RecordPageAnswer", RecordPageAnswer
+)
+
+
+@dataclass(eq=False, repr=False)
+class RecordPageAnswers(betterproto2.Message):
+    """
+    Answers as they come, none of which waits for another: all that are ready travel as one message.
+    """
+
+    items: "list[RecordPageAnswer]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+
+default_message_pool.register_message(
+    "caremesh.v1", "RecordPageAnswers", RecordPageAnswers
+)
+
+
+@dataclass(eq=False, repr=False)
+class RecordPageRead(betterproto2.Message):
+    request: "PatientRecordRequest | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+
+    timeout_ms: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    for so long its caller waits; 0: as long as it takes
+    """
+
+    metadata: "list[Entry]" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+
+default_message_pool.register_message("caremesh.v1", "RecordPageRead", RecordPageRead)
+
+
+@dataclass(eq=False, repr=False)
+class RecordPageReads(betterproto2.Message):
+    """
+    Requests that travel as one call. Each has what it would have alone: its time and its metadata.
+    """
+
+    items: "list[RecordPageRead]" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+
+
+default_message_pool.register_message("caremesh.v1", "RecordPageReads", RecordPageReads)
+
+
 class PatientRecordsServiceStub(betterproto2_grpclib.ServiceStub):
     async def get_patient_records(
         self,
@@ -429,6 +631,28 @@ class PatientRecordsServiceStub(betterproto2_grpclib.ServiceStub):
             deadline=deadline,
             metadata=metadata,
         )
+
+    async def batch_get_patient_records(
+        self,
+        message: "RecordPageReads",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "AsyncIterator[RecordPageAnswers]":
+        """
+        Several of the above at once, each answered, or refused, as if it had come alone.
+        """
+
+        async for response in self._unary_stream(
+            "/caremesh.v1.PatientRecordsService/BatchGetPatientRecords",
+            message,
+            RecordPageAnswers,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        ):
+            yield response
 
     async def get_patient_record(
         self,
@@ -586,6 +810,28 @@ class PrescriptionManagementServiceStub(betterproto2_grpclib.ServiceStub):
             deadline=deadline,
             metadata=metadata,
         )
+
+    async def batch_get_patient_prescriptions(
+        self,
+        message: "PrescriptionPageReads",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "AsyncIterator[PrescriptionPageAnswers]":
+        """
+        Several of the above at once, each answered, or refused, as if it had come alone.
+        """
+
+        async for response in self._unary_stream(
+            "/caremesh.v1.PrescriptionManagementService/BatchGetPatientPrescriptions",
+            message,
+            PrescriptionPageAnswers,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        ):
+            yield response
 
     async def get_prescription(
         self,
@@ -757,6 +1003,16 @@ class PatientRecordsServiceBase(betterproto2_grpclib.ServiceBase):
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
 
+    async def batch_get_patient_records(
+        self, message: "RecordPageReads"
+    ) -> "AsyncIterator[RecordPageAnswers]":
+        """
+        Several of the above at once, each answered, or refused, as if it had come alone.
+        """
+
+        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
+        yield RecordPageAnswers()
+
     async def get_patient_record(
         self, message: "PatientRecordRequest"
     ) -> "PatientRecord":
@@ -820,6 +1076,17 @@ class PatientRecordsServiceBase(betterproto2_grpclib.ServiceBase):
         response = await self.get_patient_records(request)
         await stream.send_message(response)
 
+    async def __rpc_batch_get_patient_records(
+        self, stream: "grpclib.server.Stream[RecordPageReads, RecordPageAnswers]"
+    ) -> None:
+        request = await stream.recv_message()
+        assert request is not None
+        await self._call_rpc_handler_server_stream(
+            self.batch_get_patient_records,
+            stream,
+            request,
+        )
+
     async def __rpc_get_patient_record(
         self, stream: "grpclib.server.Stream[PatientRecordRequest, PatientRecord]"
     ) -> None:
@@ -877,6 +1144,12 @@ class PatientRecordsServiceBase(betterproto2_grpclib.ServiceBase):
                 PatientRecordRequest,
                 RecordPage,
             ),
+            "/caremesh.v1.PatientRecordsService/BatchGetPatientRecords": grpclib.const.Handler(
+                self.__rpc_batch_get_patient_records,
+                grpclib.const.Cardinality.UNARY_STREAM,
+                RecordPageReads,
+                RecordPageAnswers,
+            ),
             "/caremesh.v1.PatientRecordsService/GetPatientRecord": grpclib.const.Handler(
                 self.__rpc_get_patient_record,
                 grpclib.const.Cardinality.UNARY_UNARY,
@@ -925,6 +1198,16 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
         """
 
         raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
+
+    async def batch_get_patient_prescriptions(
+        self, message: "PrescriptionPageReads"
+    ) -> "AsyncIterator[PrescriptionPageAnswers]":
+        """
+        Several of the above at once, each answered, or refused, as if it had come alone.
+        """
+
+        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
+        yield PrescriptionPageAnswers()
 
     async def get_prescription(self, message: "PrescriptionRequest") -> "Prescription":
         """
@@ -997,6 +1280,18 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
         response = await self.get_patient_prescriptions(request)
         await stream.send_message(response)
 
+    async def __rpc_batch_get_patient_prescriptions(
+        self,
+        stream: "grpclib.server.Stream[PrescriptionPageReads, PrescriptionPageAnswers]",
+    ) -> None:
+        request = await stream.recv_message()
+        assert request is not None
+        await self._call_rpc_handler_server_stream(
+            self.batch_get_patient_prescriptions,
+            stream,
+            request,
+        )
+
     async def __rpc_get_prescription(
         self, stream: "grpclib.server.Stream[PrescriptionRequest, Prescription]"
     ) -> None:
@@ -1061,6 +1356,12 @@ class PrescriptionManagementServiceBase(betterproto2_grpclib.ServiceBase):
                 grpclib.const.Cardinality.UNARY_UNARY,
                 PatientRequest,
                 PrescriptionPage,
+            ),
+            "/caremesh.v1.PrescriptionManagementService/BatchGetPatientPrescriptions": grpclib.const.Handler(
+                self.__rpc_batch_get_patient_prescriptions,
+                grpclib.const.Cardinality.UNARY_STREAM,
+                PrescriptionPageReads,
+                PrescriptionPageAnswers,
             ),
             "/caremesh.v1.PrescriptionManagementService/GetPrescription": grpclib.const.Handler(
                 self.__rpc_get_prescription,
