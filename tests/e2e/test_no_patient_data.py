@@ -167,8 +167,9 @@ def test_marked_texts_in_every_field_reach_no_log_and_no_span(
 def test_an_exception_in_any_layer_is_told_by_type_and_place_only(watched: Watched, layer: str) -> None:
     """It went off, the client got a problem without it, and a line or a span says where it came up."""
     body = {**NEW_RECORD, "record_text": f"BOOM-{layer}- {MARK}", "source_id": "", "patient_id": int(f"{PATIENTS}8")}
-    name, before = f"BOOM-{layer}-", len(watched.said())
-    status, answer = watched.ask("POST", "/records", body, {"X-Note": name, "Request-Id": name})
+    # The edge has the stories of earlier requests at hand, with their ids: with this one it would always go off.
+    name, before = f"BOOM-{layer}-" if layer != "edge" else layer, len(watched.said())
+    status, answer = watched.ask("POST", "/records", body, {"X-Note": f"BOOM-{layer}-", "Request-Id": name})
     if layer in PLANTS:
         wait_until(lambda: layer in watched.gone_off())
     if layer in BESIDE:
