@@ -12,6 +12,7 @@ from mesh.clock import Clock
 from mesh.endpoints import EndpointState
 from mesh.errors import MeshError
 from mesh.served import Served
+from mesh.timing import SERVER_TIMING, of_call
 from protos.generated.caremesh import v1 as pb
 
 NOT_SENT = {"version", "created_at", "updated_at", "updated_by", "deleted"}
@@ -55,21 +56,31 @@ class Upstream:
     async def _call(self, asked: Asked, method: str, message: Any) -> Any:
         subject = asked.principal.subject if asked.principal else ""
         key = {IDEMPOTENCY_KEY: asked.key} if asked.key else {}
+        begun = self._clock.now()
         try:
             reply = await self._client.call(
                 method,
                 message,
-                timeout=max(0.0, asked.deadline - self._clock.now()),
+                timeout=max(0.0, asked.deadline - begun),
                 metadata={"principal": subject, "request-id": asked.request_id, **key},
                 scope=subject,
                 request_id=asked.request_id,
                 cached=asked.cached,
             )
         except MeshError as error:
-            _note(asked, error.served)
+            self._note(asked, begun, error.served, self._clock.now() - begun)
             raise
-        _note(asked, reply.served)
+        self._note(asked, begun, reply.served, reply.seconds, reply.headers.get(SERVER_TIMING, ""))
         return reply.message
+
+    def _note(self, asked: Asked, begun: float, served: Served | None, attempts: float, told: str = "") -> None:
+        exchange, now = asked.exchange, self._clock.now()
+        if not asked.key:
+            exchange.served = served or NOT_KEPT
+        if served is None or served.how == "miss":
+            exchange.calls.append((begun, now, of_call(now - begun, attempts, told)))
+        elif served.how == "joined":  # its attempts were another's
+            exchange.calls.append((begun, now, of_call(now - begun, 0.0, "")))
 
 
 class RecordsClient(Upstream):
@@ -142,11 +153,6 @@ class PrescriptionsClient(Upstream):
     async def delete(self, asked: Asked, prescription_id: int, patient_id: int, version: int) -> None:
         message = pb.PrescriptionRequest(prescription_id=prescription_id, patient_id=patient_id, if_version=version)
         await self._call(asked, "DeletePatientPrescription", message)
-
-
-def _note(asked: Asked, served: Served | None) -> None:
-    if not asked.key:
-        asked.exchange.served = served or NOT_KEPT
 
 
 def _paging(asked: Asked) -> dict[str, Any]:

@@ -35,10 +35,11 @@ class Asking(NamedTuple):
 
 
 class Permit(NamedTuple):
-    """A call that was let in; `begun` is None if it does not count."""
+    """A call that was let in, after so many seconds; `begun` is None if it does not count."""
 
     method: str
     begun: Begun | None
+    waited: float = 0.0
 
 
 class Admission:
@@ -93,7 +94,8 @@ class Admission:
                 WouldHave(self.service, "admission", what, "no_room", "", asking.method, asking.request_id)
             )
             return Permit(asking.method, self._limit.begin(now))
-        return Permit(asking.method, await self._turn(asking, now))
+        begun = await self._turn(asking, now)
+        return Permit(asking.method, begun, begun.at - now)
 
     def leave(self, permit: Permit, ending: Ending) -> None:
         """The call is over."""

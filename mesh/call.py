@@ -98,12 +98,14 @@ class Reply(NamedTuple):
         message: nobody changes it.
         headers: the trailing metadata.
         endpoint: the address that gave it.
+        seconds: that its attempts took, pauses between them included; 0 where there were none.
         served: of a read whose answers are kept, how it was come by.
     """
 
     message: Any
     headers: Mapping[str, str] = NO_INFO
     endpoint: str = ""
+    seconds: float = 0.0
     served: Served | None = None
 
 

@@ -314,6 +314,20 @@ class Shed(Event):
 
 
 @dataclass(slots=True, eq=False)
+class NotBegun(Event):
+    """A call is refused, since its caller waits for `left` seconds and half of its method's calls take `usual`.
+
+    `reason` is "too_little_time".
+    """
+
+    method: str
+    request_id: str
+    reason: str
+    left: float
+    usual: float
+
+
+@dataclass(slots=True, eq=False)
 class LimitChanged(Event):
     """So many calls of a service may be under way here from now on, and why: mesh.decide.limit.Why."""
 

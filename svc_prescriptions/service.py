@@ -10,7 +10,7 @@ from hosting.caller import patience, principal
 from hosting.messages import given, read_only, rfc3339, taken
 from hosting.once import answered
 from hosting.tags import about
-from mesh.server import Health
+from mesh.server import Health, spending
 from protos.generated.caremesh import v1 as pb
 from protos.generated.google.protobuf import Empty
 from storage.keys import Once
@@ -54,26 +54,38 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
         with statuses.told():
             about(message.patient_id)
             limit = list_asked(message.patient_id, message.limit)
-            return _page(await self._prescriptions.page(message.patient_id, limit, message.cursor, patience()))
+            return _page(
+                await spending(
+                    "database", self._prescriptions.page(message.patient_id, limit, message.cursor, patience())
+                )
+            )
 
     async def get_prescription(self, message: pb.PrescriptionRequest) -> pb.Prescription:
         with statuses.told():
             about(prescription=message.prescription_id)
             key_asked(KEY, message.prescription_id, message.patient_id)
-            return _message(await self._prescriptions.get(message.prescription_id, message.patient_id, patience()))
+            return _message(
+                await spending(
+                    "database", self._prescriptions.get(message.prescription_id, message.patient_id, patience())
+                )
+            )
 
     async def get_prescription_history(self, message: pb.PrescriptionRequest) -> pb.PrescriptionPage:
         key, patient_id = message.prescription_id, message.patient_id
         with statuses.told():
             about(prescription=key)
             limit = history_asked(KEY, key, patient_id, message.limit)
-            return _page(await self._prescriptions.history(key, patient_id, limit, message.cursor, patience()))
+            return _page(
+                await spending(
+                    "database", self._prescriptions.history(key, patient_id, limit, message.cursor, patience())
+                )
+            )
 
     async def get_deliveries(self, message: pb.PrescriptionRequest) -> pb.DeliveryPage:
         key, patient_id = message.prescription_id, message.patient_id
         with statuses.told():
             limit = history_asked(KEY, key, patient_id, message.limit)
-            page = await self._deliveries.page(key, patient_id, limit, message.cursor, patience())
+            page = await spending("database", self._deliveries.page(key, patient_id, limit, message.cursor, patience()))
             return pb.DeliveryPage(items=[_delivery(one) for one in page.items], next_cursor=page.next_cursor)
 
     async def post_patient_prescription(self, message: pb.Prescription) -> pb.Prescription:
@@ -82,7 +94,7 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
             content = created(_content(message), read_only(message, KEY), self._now().date().isoformat())
 
             async def write(once: Once[Prescription] | None) -> Prescription:
-                return await self._prescriptions.add(content, principal(), patience(), once)
+                return await spending("database", self._prescriptions.add(content, principal(), patience(), once))
 
             made = await self._answered(message, pb.Prescription, _message, write)
             about(prescription=made.prescription_id)
@@ -95,8 +107,9 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
             change = partial(changed, content=accepted(key, _content(message), version))
 
             async def write(once: Once[Prescription] | None) -> Prescription:
-                return await self._prescriptions.replace(
-                    key, change, principal(), patience(), if_version=version, once=once
+                return await spending(
+                    "database",
+                    self._prescriptions.replace(key, change, principal(), patience(), if_version=version, once=once),
                 )
 
             return await self._answered(message, pb.Prescription, _message, write)
@@ -108,8 +121,9 @@ class PrescriptionsService(pb.PrescriptionManagementServiceBase):
             key_asked(KEY, key, patient_id, version)
 
             async def write(once: Once[Prescription] | None) -> Prescription:
-                return await self._prescriptions.delete(
-                    key, patient_id, principal(), patience(), if_version=version, once=once
+                return await spending(
+                    "database",
+                    self._prescriptions.delete(key, patient_id, principal(), patience(), if_version=version, once=once),
                 )
 
             deleted = await self._answered(message, pb.PrescriptionRequest, _whose, write)

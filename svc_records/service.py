@@ -6,7 +6,7 @@ from hosting.caller import patience, principal
 from hosting.messages import given, read_only, taken
 from hosting.once import answered
 from hosting.tags import about
-from mesh.server import Health
+from mesh.server import Health, spending
 from protos.generated.caremesh import v1 as pb
 from protos.generated.google.protobuf import Empty
 from storage.keys import Once
@@ -36,21 +36,27 @@ class RecordsService(pb.PatientRecordsServiceBase):
             about(message.patient_id)
             limit = list_asked(message.patient_id, message.limit, category=(message.category, CATEGORIES))
             only = {"category": message.category} if message.category else {}
-            page = await self._records.page(message.patient_id, limit, message.cursor, patience(), only=only)
+            page = await spending(
+                "database", self._records.page(message.patient_id, limit, message.cursor, patience(), only=only)
+            )
         return _page(page)
 
     async def get_patient_record(self, message: pb.PatientRecordRequest) -> pb.PatientRecord:
         with statuses.told():
             about(record=message.record_id)
             key_asked(KEY, message.record_id, message.patient_id)
-            return _message(await self._records.get(message.record_id, message.patient_id, patience()))
+            return _message(
+                await spending("database", self._records.get(message.record_id, message.patient_id, patience()))
+            )
 
     async def get_patient_record_history(self, message: pb.PatientRecordRequest) -> pb.RecordPage:
         key, patient_id = message.record_id, message.patient_id
         with statuses.told():
             about(record=key)
             limit = history_asked(KEY, key, patient_id, message.limit)
-            return _page(await self._records.history(key, patient_id, limit, message.cursor, patience()))
+            return _page(
+                await spending("database", self._records.history(key, patient_id, limit, message.cursor, patience()))
+            )
 
     async def post_patient_records(self, message: pb.PatientRecord) -> pb.PatientRecord:
         with statuses.told():
@@ -58,7 +64,7 @@ class RecordsService(pb.PatientRecordsServiceBase):
             content = created(taken(RecordContent, message), read_only(message, KEY))
 
             async def write(once: Once[Record] | None) -> Record:
-                return await self._records.add(content, principal(), patience(), once)
+                return await spending("database", self._records.add(content, principal(), patience(), once))
 
             made = await answered(message, pb.PatientRecord, _message, write)
             about(record=made.record_id)
@@ -71,7 +77,10 @@ class RecordsService(pb.PatientRecordsServiceBase):
             change = partial(changed, content=accepted(key, taken(RecordContent, message), version))
 
             async def write(once: Once[Record] | None) -> Record:
-                return await self._records.replace(key, change, principal(), patience(), if_version=version, once=once)
+                return await spending(
+                    "database",
+                    self._records.replace(key, change, principal(), patience(), if_version=version, once=once),
+                )
 
             return await answered(message, pb.PatientRecord, _message, write)
 
@@ -82,8 +91,9 @@ class RecordsService(pb.PatientRecordsServiceBase):
             key_asked(KEY, key, patient_id, version)
 
             async def write(once: Once[Record] | None) -> Record:
-                return await self._records.delete(
-                    key, patient_id, principal(), patience(), if_version=version, once=once
+                return await spending(
+                    "database",
+                    self._records.delete(key, patient_id, principal(), patience(), if_version=version, once=once),
                 )
 
             deleted = await answered(message, pb.PatientRecordRequest, _whose, write)

@@ -40,6 +40,7 @@ WHY = {
     "caller": "by whoever asked",
     "breaker_open": "a breaker of the service is not closed",
     "hedges_spent": "its service's budget for hedges is spent",
+    "too_little_time": "its caller would hardly wait for it",
     "nobody_else": "nobody else can be asked",
     "slower_than_most": "it takes longer than most",
     "handled": "by what is left of the call being handled",

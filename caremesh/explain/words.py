@@ -62,6 +62,11 @@ def _batched(event: Told) -> str:
     return f"it travels to {event['endpoint']} with others, {event['calls']} as one call"
 
 
+def _not_begun(event: Told) -> str:
+    left, usual = seconds(event["left"]), seconds(event["usual"])
+    return f"not begun with, {why(event['reason'])}: {left} are left, and half of its kind take {usual}"
+
+
 def _retried(event: Told) -> str:
     pause = f"in {seconds(event['delay'])}" if event["delay"] else "at once"
     return f"attempt {event['number']} ended in {event['outcome']}: again {pause}; {_budget(event)}"
@@ -177,6 +182,7 @@ TOLD: Mapping[str, Callable[[Told], str]] = {
     "Invalidated": _invalidated,
     "LimitChanged": _limit,
     "NobodyToAsk": _nobody,
+    "NotBegun": _not_begun,
     "NotHedged": _not_hedged,
     "NotRetried": _not_retried,
     "ProbeChanged": _probe,

@@ -17,6 +17,7 @@ from gateway.http.limits import BODY, HEADERS, TARGET
 from gateway.http.parameters import REQUEST_ID
 from gateway.http.problems import MEDIA_TYPE, FieldError, Problem, invalid
 from gateway.http.proxy_status import told
+from gateway.http.server_timing import receipt
 from mesh.clock import Clock
 from mesh.events import Event, whence
 from observability.logs import METHODS, PROBES, log_request
@@ -59,7 +60,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(request_id(scope["headers"]), trace_id(), self._clock.now(), self._longest)
-        answer = _Answer(send, exchange)
+        answer = _Answer(send, exchange, self._clock)
         try:
             await self._guarded(scope, receive, answer, exchange)
         finally:
@@ -121,8 +122,8 @@ def _cut_off(exchange: Exchange) -> Problem:
 class _Answer:
     """Stamps an answer, and knows whether one has begun and whether anybody waits for it."""
 
-    def __init__(self, send: Send, exchange: Exchange) -> None:
-        self._send, self._exchange = send, exchange
+    def __init__(self, send: Send, exchange: Exchange, clock: Clock) -> None:
+        self._send, self._exchange, self._clock = send, exchange, clock
         self.status = 0
         self.gone = False
 
@@ -137,7 +138,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": stamped(message["headers"], self._exchange)}
+            headers = stamped(message["headers"], self._exchange)
+            if timing := receipt(self._exchange, self._clock.now()):
+                headers.append((b"server-timing", timing))
+            message = {**message, "headers": headers}
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:

@@ -1,6 +1,7 @@
 """One request on its way through the gateway: what the edge knows of it and the routes need."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from mesh.events import Event
@@ -20,6 +21,7 @@ class Exchange:
         longest: seconds that the gateway grants a request.
         key: the Idempotency-Key of a write, the client's own or made for it; "" of a read, and until it was read.
         route: the template, such as "/records/{id}"; "" until a route is found.
+        calls: of each call to a service, the moments at which it began and ended, and its seconds by part.
         served: of a read, how its answer was come by; None until it is known.
     """
 
@@ -30,6 +32,7 @@ class Exchange:
     key: str = ""
     route: str = ""
     served: Served | None = None
+    calls: list[tuple[float, float, Mapping[str, float]]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

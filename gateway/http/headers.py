@@ -32,6 +32,15 @@ ANSWERED: Json = {
         "schema": TEXT,
         "example": "caremesh; hit; ttl=1",
     },
+    "Server-Timing": {
+        "description": (
+            "Of an answer that a service was asked for: the milliseconds of each part. `gateway`: before and after the "
+            "call; `cache`: there, or waiting for another's call; `attempts`: on the way, and of attempts that failed; "
+            "`queue`, `database`, `service`: in the service. `total`: all of them."
+        ),
+        "schema": TEXT,
+        "example": "gateway;dur=0.9, cache;dur=0.1, attempts;dur=0.6, queue;dur=0, database;dur=1.2, service;dur=0.3",
+    },
     "Age": {
         "description": "Of an answer that was kept: for how many seconds.",
         "schema": {"type": "integer", "minimum": 0},
@@ -109,6 +118,7 @@ def given(operation: Operation) -> Json:
     names = ["Request-Id"]
     names += ["Location"] if operation.success == 201 else []  # noqa: PLR2004
     names += ["ETag"] if operation.upstream and operation.answer else []
+    names += ["Server-Timing"] if operation.upstream else []
     names += ["Cache-Status", "Age"] if operation.upstream and not operation.write else []
     return carried(*names, *_key(operation))
 

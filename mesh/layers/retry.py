@@ -27,13 +27,15 @@ class Retry:
         """Up to `call.attempts` attempts, jittered pauses between them, each on another endpoint if there is one."""
 
         async def handler(call: Call) -> Reply:
-            self._budget.called(self.clock.now())
+            begun = self.clock.now()
+            self._budget.called(begun)
             try:
                 # Outside tenacity, whose bookkeeping a call that succeeds at once need not pay for.
-                return await following(call)
+                reply = await following(call)
             except MeshError as error:
                 again = _Again(call, error, following, self)
-            return await again.run()
+                reply = await again.run()
+            return reply._replace(seconds=self.clock.now() - begun)
 
         return handler
 

@@ -21,6 +21,7 @@ class AdmissionPolicy:
         hurried: and so many while others are refused: waiting then only makes an answer late,
         calm: until nobody has been refused for so many seconds.
         retry_after: seconds until a refused call may be made again.
+        late: whether a call is refused that has less time left than half of its method's took of late.
     """
 
     mode: Mode = "enforce"
@@ -36,3 +37,4 @@ class AdmissionPolicy:
     hurried: float = 0.005
     calm: float = 1.0
     retry_after: float = 2.0
+    late: Mode = "shadow"

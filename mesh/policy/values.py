@@ -11,6 +11,7 @@ from mesh.policy.mode import Mode
 P = TypeVar("P")
 CHOICES = {
     "mode": get_args(Mode),
+    "late": get_args(Mode),
     "priority": PRIORITIES,
     "idempotent": (True, False, "keyed"),
 }

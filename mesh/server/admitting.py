@@ -7,7 +7,6 @@ from typing import Any, cast
 from grpclib.const import Status as GrpcStatus
 from grpclib.exceptions import GRPCError
 from grpclib.metadata import encode_bin_value
-from grpclib.server import Stream
 
 from mesh.admission import Admission, Asking, Ending, Permit
 from mesh.call import PRIORITY, PUSHBACK, REQUEST_ID
@@ -49,8 +48,9 @@ class Admitting:
             told = {"grpc-status-details-bin": _details(self._domain), PUSHBACK: pushback}
             raise refused(Status.UNAVAILABLE, FULL, told) from None
 
-    async def handle(self, request: Asked, call: Stream[Any, Any], permit: Permit) -> None:
+    async def handle(self, request: Asked, call: Any, permit: Permit) -> None:
         """Has the method do it, and gives the permit back."""
+        call.waited = permit.waited
         ending: Ending = "unsaid"
         try:
             await request.handler.func(call)

@@ -22,6 +22,8 @@ class Served(GrpcCall[Any, Any]):
     """A call as grpclib's methods see it, that can also be told when to come again."""
 
     _stream: Stream
+    waited = 0.0
+    """Seconds until it was let in."""
 
     def push_back(self, seconds: float) -> None:
         """Whatever it is answered, it may be made again after so many seconds; never if they are less than 0."""

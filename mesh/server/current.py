@@ -1,15 +1,17 @@
 """The call that the present task is handling."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from mesh.call import ATTEMPTS_LEFT, PRIORITY
 from mesh.clock import Clock
 from mesh.policy.methods import PRIORITIES, Priority
 
+T = TypeVar("T")
 _COUNT = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 
@@ -22,6 +24,7 @@ class ServerCall:
         headers: the request's metadata.
         deadline: the moment of `clock` by which the caller wants the answer; None for whenever.
         trailers: what is put here travels back as trailing metadata.
+        spent: seconds that its method waited for something, by a word of mesh.timing.OF_A_SERVICE.
     """
 
     method: str
@@ -29,6 +32,7 @@ class ServerCall:
     deadline: float | None
     clock: Clock
     trailers: dict[str, str] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
 
     @property
     def attempts_left(self) -> int:
@@ -70,6 +74,19 @@ def handled() -> ServerCall | None:
 def handling(call: ServerCall) -> None:
     """From here on, the present task handles this call."""
     _current.set(call)
+
+
+async def spending(part: str, work: Awaitable[T]) -> T:
+    """Waits for the work, and counts that time as a part of the call being handled, which its caller is told of.
+
+    Not for several at the same time: each would count.
+    """
+    call = current()
+    begun = call.clock.now()
+    try:
+        return await work
+    finally:
+        call.spent[part] = call.spent.get(part, 0.0) + call.clock.now() - begun
 
 
 @contextmanager

@@ -13,6 +13,7 @@ class Exchange:
         deadline: the moment of the clock until which the caller waits.
 
     Attributes:
+        waited: seconds until it was let in.
         answer: the reply; None while there is none.
         trailing_metadata: what goes with the answer.
         pushback: milliseconds, as text, or None.
@@ -23,6 +24,7 @@ class Exchange:
         self.metadata = metadata
         self.deadline = self if deadline < float("inf") else None
         self.answer: Any = None
+        self.waited = 0.0
         self.trailing_metadata: Mapping[str, Any] | None = None
         self.pushback: str | None = None
 

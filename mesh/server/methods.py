@@ -12,16 +12,18 @@ from grpclib.exceptions import GRPCError
 from h2.exceptions import ProtocolError
 
 from mesh.batch import Batch
-from mesh.call import Service
+from mesh.call import REQUEST_ID, Service
 from mesh.clock import Clock
+from mesh.decide.late import Late
 from mesh.errors import TOO_LARGE, Unreadable
-from mesh.events import Events, ServerEnded, ServerStarted, whence
+from mesh.events import Events, NotBegun, ServerEnded, ServerStarted, WouldHave, whence
 from mesh.server.admitting import Admitting
 from mesh.server.answering import Served
 from mesh.server.batches import Batched
 from mesh.server.current import ServerCall, current, handling
 from mesh.server.status import StatusError
 from mesh.status import Status
+from mesh.timing import SERVER_TIMING, written
 from mesh.transport import texts
 from mesh.transport.connection import BadMessage
 
@@ -37,8 +39,10 @@ class Methods:
         table: by path, as a request names it.
     """
 
-    def __init__(self, services: Iterable[Service], events: Events, domain: str, clock: Clock) -> None:
-        self._events, self._domain, self._clock = events, domain, clock
+    def __init__(
+        self, services: Iterable[Service], events: Events, domain: str, clock: Clock, late: Late | None = None
+    ) -> None:
+        self._events, self._domain, self._clock, self._late = events, domain, clock, late
         self.table = {path: self._wrapped(path, each) for one in services for path, each in one.__mapping__().items()}
         self._working: set[asyncio.Task[Any] | None] = set()
         self._streaming: set[asyncio.Task[Any] | None] = set()
@@ -102,9 +106,12 @@ class Methods:
         self._events.emit(started)
         try:
             await self._bounded(method, stream)
-            if current().trailers and not streams:
-                await stream.send_trailing_metadata(metadata=current().trailers)
+            if not streams:
+                await stream.send_trailing_metadata(metadata=self._trailers(begun, stream))
             status = Status.OK
+            if self._late is not None and not streams:
+                now = self._clock.now()
+                self._late.took(path, now - begun, now)
         except asyncio.CancelledError as error:
             if not _from_outside():  # else nobody would answer
                 status, failure = Status.INTERNAL, whence(error)
@@ -121,16 +128,22 @@ class Methods:
             if told.pushback is not None:
                 stream.push_back(told.pushback)
             refusal = told.on_the_wire(self._domain)
-            if current().trailers and not streams:
+            if not streams:
                 await stream.send_trailing_metadata(
                     status=refusal.status,
                     status_message=refusal.message,
                     status_details=refusal.details,
-                    metadata=current().trailers,
+                    metadata=self._trailers(begun, stream),
                 )
             raise refusal from None
         finally:
             self._events.emit(ServerEnded(started, status.name, code, self._clock.now() - begun, failure))
+
+    def _trailers(self, begun: float, stream: Served) -> dict[str, str]:
+        """What the method said, and where the time went."""
+        call, took = current(), self._clock.now() - begun
+        parts = {"queue": stream.waited, **call.spent, "service": took - sum(call.spent.values())}
+        return call.trailers | {SERVER_TIMING: written(parts)}
 
     async def _bounded(self, method: Method, stream: Served) -> None:
         left = current().remaining()
@@ -138,6 +151,8 @@ class Methods:
             return await method(stream)
         if not left:
             raise StatusError(Status.DEADLINE_EXCEEDED, "the caller's time ran out before the call was begun with")
+        if self._late is not None:
+            self._in_time(self._late, left)
         try:
             async with self._clock.timeout(left):
                 return await method(stream)
@@ -145,6 +160,21 @@ class Methods:
             if (current().remaining() or 0) < TICK:
                 raise StatusError(Status.DEADLINE_EXCEEDED, "the caller's time ran out") from None
             raise
+
+    def _in_time(self, late: Late, left: float) -> None:
+        """Raises StatusError for what its caller would hardly wait for."""
+        call = current()
+        usual = late.usual(call.method, left, self._clock.now())
+        if usual is None:
+            return
+        request_id, why = call.headers.get(REQUEST_ID, ""), "too_little_time"
+        if late.mode == "shadow":
+            what = f"refused the call: {left * 1000:.0f} ms are left, and half of its kind take {usual * 1000:.0f}"
+            service = call.method.split("/")[1]
+            self._events.emit(WouldHave(service, "late", what, why, "", call.method, request_id))
+        else:
+            self._events.emit(NotBegun(call.method, request_id, why, left, usual))
+            raise StatusError(Status.DEADLINE_EXCEEDED, "it was not begun with: its caller would not wait long enough")
 
     def _call(self, path: str, headers: Mapping[str, str], stream: Served) -> ServerCall:
         left = stream.deadline.time_remaining() if stream.deadline else None

@@ -16,6 +16,7 @@ from mesh.admission import Admission
 from mesh.batch import batches_of
 from mesh.call import Service
 from mesh.clock import Clock, SystemClock
+from mesh.decide.late import Late
 from mesh.details import DetailsCodec
 from mesh.events import Events
 from mesh.policy import AdmissionPolicy
@@ -86,7 +87,8 @@ class Server:
             self.admission = Admission(
                 min(names, default=""), admission, clock=self._clock, rng=self._rng, events=events
             )
-        self._methods = Methods((*services, HealthService(health, names)), events, domain, self._clock)
+        late = None if admission is None else Late(admission)
+        self._methods = Methods((*services, HealthService(health, names)), events, domain, self._clock, late)
         admitting = Admitting(self.admission, domain, self._clock) if self.admission else None
         codec = codec or ProtoCodec()
         for service in services:

@@ -17,6 +17,7 @@ from mesh.errors import DeadlineExceeded, Lost, MeshError, RemoteError
 from mesh.events import Batched, Event, ServerEnded, ServerStarted
 from mesh.policy import AdmissionPolicy, Policy
 from mesh.server import Health, Server, Status, StatusError, current
+from mesh.timing import SERVER_TIMING
 from protos.codec import Codec
 from protos.generated.caremesh import v1 as pb
 from protos.generated.levels import LEVELS
@@ -62,6 +63,12 @@ class Older(Records):
         return {path: each for path, each in super().__mapping__().items() if "Batch" not in path}
 
 
+def lasting(told: Reply | RemoteError) -> dict[str, str]:
+    """The trailing metadata without what differs each time: where the time went is told, too."""
+    assert isinstance(told, RemoteError) or SERVER_TIMING in told.headers
+    return {name: value for name, value in told.headers.items() if name != SERVER_TIMING}
+
+
 @dataclass
 class Side:
     """A client and its server."""
@@ -87,10 +94,10 @@ class Side:
         try:
             reply = await self.ask(number, timeout)
         except RemoteError as error:
-            return error.status, error.message, error.code, error.info, dict(error.headers), error.pushback
+            return error.status, error.message, error.code, error.info, lasting(error), error.pushback
         except MeshError as error:
             return type(error), error.reason, error.maybe_done
-        return Codec().encode(reply.message, pb.RecordPage), dict(reply.headers), reply.endpoint
+        return Codec().encode(reply.message, pb.RecordPage), lasting(reply), reply.endpoint
 
 
 @asynccontextmanager
