@@ -139,6 +139,8 @@ class ServiceClient:
             ValueError: the codec does not take the message.
             MeshError: see mesh.errors.
         """
+        if method not in self._methods:
+            raise KeyError(f"{self.service} has no unary method {method!r}; it has {', '.join(self._methods)}")
         called, policy = self._methods[method]
         priority = _priority(policy)
         if priority != "normal":

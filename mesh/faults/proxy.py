@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random, SystemRandom
 from types import TracebackType
@@ -182,5 +183,6 @@ def _sliced(data: bytes, size: int) -> Iterator[bytes]:
 
 def _reset(*writers: asyncio.StreamWriter) -> None:
     for writer in writers:
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        with suppress(OSError):  # it is closed already
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         writer.transport.abort()

@@ -200,6 +200,17 @@ def test_a_replica_that_stands_still_answers_once_it_goes_on() -> None:
     assert in_pure_time(main()) == ("attempt_timeout", "hello")
 
 
+def test_a_method_that_there_is_not_is_named_beside_those_that_there_are() -> None:
+    """A slip of the pen is seen at once."""
+
+    async def main() -> None:
+        async with client(memory()) as calling:
+            await calling.call("Sya", "hello")
+
+    with pytest.raises(KeyError, match=r"no unary method 'Sya'; it has Say"):
+        in_pure_time(main())
+
+
 async def test_a_caller_that_gives_up_ends_the_method() -> None:
     """A service that holds a lock while it works must be seen to let go of it."""
     echo = Echo()
