@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mesh.policy import Policy
-from mesh.policy.table import levels_of, load
+from mesh.policy import AdmissionPolicy, Policy
+from mesh.policy.table import admission, levels_of, load
 from protos.generated.levels import LEVELS
 
 SERVICES = {
@@ -12,6 +12,8 @@ SERVICES = {
     "prescriptions": "caremesh.v1.PrescriptionManagementService",
 }
 """The name under which its endpoints register, and the name in its `.proto`."""
+
+GATEWAY = "gateway"
 
 
 def policies(file: str) -> Mapping[str, Policy]:
@@ -22,4 +24,13 @@ def policies(file: str) -> Mapping[str, Policy]:
     """
     if not file:
         return {name: Policy() for name in SERVICES}
-    return load(Path(file), {name: levels_of(service, LEVELS) for name, service in SERVICES.items()})
+    return load(Path(file), {name: levels_of(service, LEVELS) for name, service in SERVICES.items()}, GATEWAY)
+
+
+def takes_on(file: str) -> AdmissionPolicy:
+    """How much the gateway itself takes on.
+
+    Raises:
+        PolicyError: naming all that is wrong with it.
+    """
+    return admission(Path(file), GATEWAY) if file else AdmissionPolicy()

@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from random import SystemRandom
 from typing import Any
 
+from gateway.http.admitted import Admitted
 from gateway.http.app import create_app
 from gateway.http.cors import Cors
 from gateway.http.edge import App, Edge
 from gateway.http.ready import Ready
 from gateway.http.server import Ending, listen, serve
-from gateway.policies import policies
+from gateway.policies import GATEWAY, policies, takes_on
 from gateway.routes import control, prescriptions, records
 from gateway.settings import BY_NAME, GatewaySettings
 from gateway.upstreams import PrescriptionsClient, RecordsClient, Service
+from mesh.admission import Admission
 from mesh.batch import batches_of
 from mesh.cache import Store
 from mesh.call import Service as Generated
@@ -70,7 +73,9 @@ async def run(settings: GatewaySettings, stop: Stop) -> None:
         of_prescriptions = await stack.enter_async_context(
             _client("prescriptions", pb.PrescriptionManagementServiceBase, settings, events)
         )
-        app = build(of_records, of_prescriptions, settings, clock, observing.tracing, stop.is_set, stories)
+        own = Admission(GATEWAY, takes_on(settings.policy), clock=clock, rng=SystemRandom(), events=events)
+        await stack.enter_async_context(own)
+        app = build(of_records, of_prescriptions, settings, clock, observing.tracing, stop.is_set, stories, own)
         log.info("listening on http://%s:%d", settings.host, listener.getsockname()[1])
         times = Ending(settings.drain_notice, settings.request_timeout + LAST)
         await serve(app, listener, connections=settings.max_connections, stop=stop, ending=times)
@@ -84,8 +89,12 @@ def build(
     tracing: Tracing,
     draining: Callable[[], bool],
     stories: Stories,
+    admission: Admission | None = None,
 ) -> App:
-    """The ASGI application, outermost first: traces, edge, CORS where origins are named, what is ready, Quart."""
+    """The ASGI application.
+
+    Outermost first: traces, edge, CORS where origins are named, what is ready, admission, Quart.
+    """
     required = settings.if_match_required
     app = create_app(
         (
@@ -95,7 +104,8 @@ def build(
         ),
         stories,
     )
-    return Traced(around(app, settings, clock, stories), tracing)
+    admitted = Admitted(app, admission) if admission else app
+    return Traced(around(admitted, settings, clock, stories), tracing)
 
 
 def around(app: Any, settings: GatewaySettings, clock: Clock, tell: Callable[[Event], None]) -> App:

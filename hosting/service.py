@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from hosting.beside import beside
 from hosting.commands import command, usage
@@ -15,6 +16,8 @@ from hosting.settings import ServiceSettings
 from hosting.sweep import sweeping
 from hosting.watch import watching
 from mesh.events import Events
+from mesh.policy import AdmissionPolicy
+from mesh.policy.table import PolicyError, admission
 from mesh.registry import Registration
 from mesh.server import Health, Server
 from mesh.version import __version__
@@ -45,7 +48,7 @@ def main(hosted: Hosted, arguments: Sequence[str]) -> int:
         told = asked(hosted, load(hosted.settings, os.environ))
     except SettingsError as error:
         return _failed(str(error), 2)
-    except (StorageError, OSError) as error:
+    except (StorageError, PolicyError, OSError) as error:
         return _failed(f"{hosted.name}: {error}", 1)
     if told:
         print(told)  # noqa: T201  # for whoever gave the command
@@ -66,6 +69,7 @@ async def _serve(hosted: Hosted, stop: Stop) -> None:
 
 
 async def _run(hosted: Hosted, settings: ServiceSettings, stop: Stop) -> None:
+    takes_on = admission(Path(settings.policy), hosted.name) if settings.policy else AdmissionPolicy()
     events, health = Events(), Health()
     async with AsyncExitStack() as stack:
         observed = await stack.enter_async_context(
@@ -100,6 +104,7 @@ async def _run(hosted: Hosted, settings: ServiceSettings, stop: Stop) -> None:
             grace=GRACE,
             max_age=settings.max_connection_age or float("inf"),
             age_grace=AGE_GRACE,
+            admission=takes_on,
         )
         await stack.enter_async_context(server)
         registration = Registration(

@@ -19,6 +19,9 @@ class ServiceSettings(ListeningSettings):
     database: str = setting("", DATABASE, repr=False)
     keys_kept_hours: int = setting(48, "hours for which an Idempotency-Key is kept; at least 24", ge=24, le=24 * 366)
 
+    policy: str = setting(
+        "", "the file that says how many calls it takes on at one time, such as policy.toml; empty: the mesh's defaults"
+    )
     drain_notice: float = setting(2.0, NOTICE, ge=0, le=600)
     max_connection_age: float = setting(
         0.0,

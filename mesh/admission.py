@@ -18,6 +18,7 @@ TICK = 0.05  # seconds between two looks at the loop's lag
 Ending = Told | Literal["gone"]
 """How a call ended for the limit; "gone" if nobody waited for it any longer."""
 USUAL = 0.005  # seconds of it that mean nothing
+PLACES = 4  # to wait, for each call that may be under way
 SPREAD = 1.25  # so that those who were refused together do not come again together
 
 
@@ -97,26 +98,29 @@ class Admission:
         begun = await self._turn(asking, now)
         return Permit(asking.method, begun, begun.at - now)
 
-    def leave(self, permit: Permit, ending: Ending) -> None:
-        """The call is over."""
+    def leave(self, permit: Permit, ending: Ending, *, took: float | None = None) -> None:
+        """The call is over.
+
+        `took`: seconds, where those since it began say nothing of this process.
+        """
         if permit.begun is None:
             return
         now, before = self._clock.now(), self.limit
         told = self._gone(permit.method, now - permit.begun.at) if ending == "gone" else ending
-        looked = self._limit.end(permit.method, permit.begun, now, told)
+        looked = self._limit.end(permit.method, permit.begun, now, told, took=took)
         if looked and self.limit != before:
             self._events.emit(LimitChanged(self.service, before, self.limit, self._limit.why))
         self._pass_on(now)
 
     def _gone(self, method: str, took: float) -> Told:
         """Whose caller went sooner than it could have had its answer says nothing."""
-        unloaded = self._limit.unloaded(method)
-        return "lost" if unloaded is not None and took > self._policy.tolerance * unloaded else "unsaid"
+        allowed = self._limit.allowed(method)
+        return "lost" if allowed is not None and took > allowed else "unsaid"
 
     async def _turn(self, asking: Asking, now: float) -> Begun:
         ticket: asyncio.Future[Begun | Refused] = asyncio.get_running_loop().create_future()
         waiting = Waiting(asking.priority, now, asking.deadline, ticket)
-        self._let_go(self._turns.join(waiting, self.limit, now))
+        self._let_go(self._turns.join(waiting, PLACES * self.limit, now))
         try:
             async with self._clock.timeout(self._turns.patience(asking.priority, now)):
                 result = await ticket

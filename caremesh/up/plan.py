@@ -123,7 +123,8 @@ def _given(config: Config, taken: Mapping[str, Sequence[int]]) -> dict[str, dict
     given["gateway"]["CAREMESH_GATEWAYS"] = str(len(taken["gateway"]))
     given["mail-sink"]["CAREMESH_MAIL_FOLDER"] = str(config.data / MAIL)
     if config.policy:
-        given["gateway"]["CAREMESH_POLICY"] = str(config.policy)
+        for name in (*DATABASES, "gateway"):
+            given[name]["CAREMESH_POLICY"] = str(config.policy)
     if taken["mail-sink"]:
         given["prescriptions"][RELAY] = f"smtp://{HOST}:{taken['mail-sink'][0]}"
     return given

@@ -45,10 +45,10 @@ class Limit:
 
     __slots__ = (
         "_actual",
+        "_allowed",
         "_bound",
         "_calls",
         "_checked",
-        "_expected",
         "_lag",
         "_lost",
         "_policy",
@@ -74,7 +74,7 @@ class Limit:
         return max(1, int(self.limit * (self._policy.unloaded if checking else 1.0)))
 
     def unloaded(self, method: str) -> float | None:
-        """Seconds that the method's calls take when there is little to do; None while that is not known."""
+        """Seconds that a method's calls take when there is little to do; None while that is not known."""
         known = self._unloaded.get(method)
         return known[1] if known else None
 
@@ -91,9 +91,16 @@ class Limit:
         """The loop was so late with something: calls wait that long before anybody sees them, too."""
         self._lag += (seconds - self._lag) * LAGGING
 
-    def end(self, method: str, begun: Begun, now: float, ending: Told = "done") -> bool:
-        """It is over. True if the limit was looked at."""
-        took = now - begun.at
+    def allowed(self, method: str) -> float | None:
+        """Seconds that they may take; None while nothing is known."""
+        unloaded = self.unloaded(method)
+        if unloaded is None:
+            return None
+        return max(self._policy.tolerance * unloaded, unloaded + self._policy.slack)
+
+    def end(self, method: str, begun: Begun, now: float, ending: Told = "done", *, took: float | None = None) -> bool:
+        """It is over, after so many seconds if not after those since it began. True if the limit was looked at."""
+        took = now - begun.at if took is None else took
         self.in_flight -= 1
         if ending == "unsaid":
             return False
@@ -103,9 +110,9 @@ class Limit:
             return False  # it belongs to the limit of before
         self._calls += 1
         self._lost += ending == "lost"
-        expected = self.unloaded(method)
-        if expected is not None:
-            self._expected += expected
+        allowed = self.allowed(method)
+        if allowed is not None:
+            self._allowed += allowed
             self._actual += took + self._lag
         if now - self._since < self._policy.window or self._calls < self._policy.minimum:
             return False
@@ -123,9 +130,8 @@ class Limit:
 
     def _look(self) -> None:
         factor = STEP
-        if self._expected:
-            wanted = self._policy.tolerance * self._expected / max(self._actual, 1e-9)
-            factor = min(STEP, max(1 / STEP, wanted))
+        if self._allowed:
+            factor = min(STEP, max(1 / STEP, self._allowed / max(self._actual, 1e-9)))
         self.why = "room_for_more" if factor > 1 else "slower_than_unloaded"
         if self._lost > LOST * self._calls:
             factor, self.why = 1 / STEP, "calls_lost"
@@ -134,4 +140,4 @@ class Limit:
 
     def _anew(self, now: float) -> None:
         self._since, self._calls, self._lost = now, 0, 0
-        self._expected, self._actual, self._bound = 0.0, 0.0, False
+        self._allowed, self._actual, self._bound = 0.0, 0.0, False

@@ -12,7 +12,8 @@ class AdmissionPolicy:
     Attributes:
         least, most: calls, whatever is measured,
         first: and so many until something is.
-        tolerance: a call may take so many times as long as it does when there is little to do.
+        tolerance: a call may take so many times as long as it does when there is little to do,
+        slack: or so many seconds longer, whichever is more.
         window: seconds between two looks at what calls took,
         minimum: and calls that must have ended in them.
         unloaded: while at most this part of the limit is under way, calls take what they take unloaded.
@@ -29,11 +30,12 @@ class AdmissionPolicy:
     most: int = 1000
     first: int = 20
     tolerance: float = 1.5
+    slack: float = 0.02
     window: float = 0.25
     minimum: int = 20
     unloaded: float = 0.5
     check: float = 10.0
-    patience: float = 0.1
+    patience: float = 0.25
     hurried: float = 0.005
     calm: float = 1.0
     retry_after: float = 2.0

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mesh.call import Method
+from mesh.policy.admission import AdmissionPolicy
 from mesh.policy.cache import CachePolicy
 from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, HedgePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
@@ -29,6 +30,7 @@ class Policy:
         balance: which endpoint takes an attempt.
         ejection: which endpoint does worse than the others.
         circuit: the breaker of each endpoint.
+        admission: how much a process of the service takes on at one time. It reads that itself.
     """
 
     methods: Mapping[str, MethodPolicy] = field(default_factory=lambda: NO_METHODS)
@@ -43,6 +45,7 @@ class Policy:
     balance: BalancePolicy = field(default_factory=BalancePolicy)
     ejection: EjectionPolicy = field(default_factory=EjectionPolicy)
     circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
+    admission: AdmissionPolicy = field(default_factory=AdmissionPolicy)
 
     def of(self, method: Method) -> MethodPolicy:
         """One method's."""

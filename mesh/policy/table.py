@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mesh.call import Level
+from mesh.policy.admission import AdmissionPolicy
 from mesh.policy.cache import CachePolicy
 from mesh.policy.calls import AttemptPolicy, BudgetPolicy, DeadlinePolicy, HedgePolicy, RetryPolicy
 from mesh.policy.endpoints import BalancePolicy, CircuitPolicy, EjectionPolicy
@@ -24,6 +25,7 @@ TABLES: dict[str, tuple[str, type, tuple[str, ...]]] = {
     "balance": ("balance", BalancePolicy, ("first_share",)),
     "ejection": ("ejection", EjectionPolicy, ("share", "most")),
     "breaker": ("circuit", CircuitPolicy, ("share",)),
+    "admission": ("admission", AdmissionPolicy, ("unloaded",)),
 }
 EXAMPLE = MethodPolicy(safe=True, idempotent=True, deadline=2.0)
 COLUMNS = {name: getattr(EXAMPLE, name) for name in MethodPolicy.__dataclass_fields__}
@@ -38,22 +40,38 @@ class PolicyError(Exception):
         super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
 
 
-def load(file: Path, services: Mapping[str, Mapping[str, Level]]) -> dict[str, Policy]:
+def load(file: Path, services: Mapping[str, Mapping[str, Level]], caller: str = "") -> dict[str, Policy]:
     """The policy of each service, out of a TOML file.
 
     Args:
         file: such as policy.toml.
+        caller: whoever calls them; it may have a table, too, which says what it takes on itself (`admission`).
         services: the methods of each by name, with their `.proto`'s idempotency_level (`levels_of`).
 
     Raises:
         PolicyError: naming every wrong entry, every method without one, and every contradiction with the `.proto`.
     """
     table, problems = _parsed(file), list[str]()
-    problems += [unknown(name, services, "") for name in table if name not in services]
+    known = {*services, caller}
+    problems += [unknown(name, services, "") for name in table if name not in known]
+    _own(table, caller, problems)
     found = {name: _service(name, table.get(name), levels, problems) for name, levels in services.items()}
     if problems:
         raise PolicyError(file, problems)
     return found
+
+
+def admission(file: Path, name: str) -> AdmissionPolicy:
+    """What one process takes on, by the table `[name.admission]`; whatever else is in the file is not looked at.
+
+    Raises:
+        PolicyError: naming every wrong entry of that table.
+    """
+    problems = list[str]()
+    own = _own(_parsed(file), name, problems)
+    if problems:
+        raise PolicyError(file, problems)
+    return own
 
 
 def levels_of(service: str, table: Mapping[str, str]) -> dict[str, Level]:
@@ -72,6 +90,19 @@ def warnings(policies: Mapping[str, Policy]) -> list[str]:
         for name, method in policy.methods.items()
         if (needed := _longest(policy, method)) > method.deadline
     ]
+
+
+def _own(table: Mapping[str, Any], name: str, problems: list[str]) -> AdmissionPolicy:
+    mine = table.get(name, {})
+    if not isinstance(mine, dict):
+        problems.append(f"[{name}] must be a table: write [{name}.admission] and its entries below it")
+        return AdmissionPolicy()
+    problems += [
+        unknown(key, ["admission"], f"[{name}] ") for key in mine if key not in ("probe_interval", "methods", *TABLES)
+    ]
+    kind, shares = TABLES["admission"][1:]
+    own: AdmissionPolicy = taken(kind, mine.get("admission", {}), f"{name}.admission", shares, problems)
+    return own
 
 
 def _longest(policy: Policy, method: MethodPolicy) -> float:

@@ -15,7 +15,7 @@ CHOICES = {
     "priority": PRIORITIES,
     "idempotent": (True, False, "keyed"),
 }
-ZERO = {"reserve", "base", "share", "per_second", "least", "slow_start", "stale", "refused", "jitter"}
+ZERO = {"reserve", "base", "share", "per_second", "least", "slow_start", "stale", "refused", "jitter", "slack"}
 """Figures that may be 0; the others are above it."""
 WHOLE_AT_MOST = {"attempts": 10}
 
@@ -85,7 +85,14 @@ def _like(default: object, value: Any) -> Any:
 
 def _disordered(whole: object) -> list[str]:
     """Pairs of which the first must not be above the second."""
-    pairs = (("base", "cap"), ("least", "most"), ("open_for", "open_cap"), ("eject_for", "eject_cap"))
+    pairs = (
+        ("base", "cap"),
+        ("least", "most"),
+        ("least", "first"),
+        ("first", "most"),
+        ("open_for", "open_cap"),
+        ("eject_for", "eject_cap"),
+    )
     values: Mapping[str, Any] = {field.name: getattr(whole, field.name) for field in fields(whole)}  # type: ignore[arg-type]
     return [
         f"{low}: is {values[low]:g} and {high} is {values[high]:g}; it must not be above it"

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from gateway.http.edge import App, Message
 from gateway.settings import GatewaySettings
 from gateway.wiring import build
+from mesh.admission import Admission
 from mesh.clock import Clock, SystemClock
 from observability.stories import Stories
 from observability.tracing import Tracing
@@ -46,12 +47,15 @@ class Gateway:
     clock: Clock = field(default_factory=SystemClock)
     draining: bool = False
     stories: Stories = field(default_factory=Stories)
+    admission: Admission | None = None
     app: App = field(init=False)
 
     def __post_init__(self) -> None:
         tracing = Tracing("gateway", "gateway")
         services = self.records, self.prescriptions
-        self.app = build(*services, self.settings, self.clock, tracing, lambda: self.draining, self.stories)
+        self.app = build(
+            *services, self.settings, self.clock, tracing, lambda: self.draining, self.stories, self.admission
+        )
 
     @property
     def asked(self) -> list[Any]:

@@ -51,13 +51,13 @@ def test_each_process_has_a_name_and_a_port_of_its_own_and_knows_all_registries(
     assert {spec.environment.get("CAREMESH_REGISTRIES") for spec in specs[2:]} == {registries}
 
 
-def test_the_gateway_is_told_of_the_policy_table(file: Path) -> None:
+def test_the_gateway_and_the_services_are_told_of_the_policy_table(file: Path) -> None:
     """What stands in the table holds for the clinic that was started; the environment wins, as over every setting."""
     assert "CAREMESH_POLICY" not in planned(file).environments["gateway"]
     file.write_text('policy = "p.toml"\n' + TEXT, encoding="utf-8")
     assert planned(file).environments["gateway"]["CAREMESH_POLICY"] == str(file.parent / "p.toml")
     assert planned(file, CAREMESH_POLICY="other.toml").environments["gateway"]["CAREMESH_POLICY"] == "other.toml"
-    assert "CAREMESH_POLICY" not in planned(file).environments["records"]
+    assert planned(file).environments["records"]["CAREMESH_POLICY"] == str(file.parent / "p.toml")
 
 
 def test_each_service_has_a_database_of_its_own_unless_the_file_names_another(file: Path) -> None:

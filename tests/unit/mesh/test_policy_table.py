@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mesh.call import IDEMPOTENCY_KEY, Level, Method
-from mesh.policy import MethodPolicy, Policy
-from mesh.policy.table import PolicyError, levels_of, load, warnings
+from mesh.policy import AdmissionPolicy, MethodPolicy, Policy
+from mesh.policy.table import PolicyError, admission, levels_of, load, warnings
 
 SERVICES = {
     "shop": levels_of(
@@ -198,3 +198,30 @@ def test_a_method_that_no_table_names_goes_by_its_proto() -> None:
         Level.UNKNOWN: (False, "keyed"),
     }
     assert {each.attempts for each in levels.values()} == {2}
+
+
+def test_what_a_process_takes_on_is_read_by_itself(tmp_path: Path) -> None:
+    """A service knows nothing of the methods of the others, and need not stop for what is wrong with theirs."""
+    file = tmp_path / "policy.toml"
+    file.write_text(
+        '[shop.admission]\nfirst = 7\n[caller.admission]\nmode = "off"\n[other]\nwrong = 1', encoding="utf-8"
+    )
+    assert admission(file, "shop") == AdmissionPolicy(first=7)
+    assert admission(file, "caller").mode == "off"
+    assert admission(file, "unnamed") == AdmissionPolicy()
+    file.write_text("[shop.admission]\nunloaded = 2\nleast = 9\nmost = 5\nslack = 0", encoding="utf-8")
+    with pytest.raises(PolicyError, match="unloaded: must be a number above 0 to 1"):
+        admission(file, "shop")
+    file.write_text("[shop.admission]\nfirst = 3", encoding="utf-8")
+    with pytest.raises(PolicyError, match="least: is 4 and first is 3; it must not be above it"):
+        admission(file, "shop")
+
+
+def test_whoever_calls_may_say_what_it_takes_on_itself_and_nothing_else(tmp_path: Path) -> None:
+    """One file says what holds for all of them."""
+    file = tmp_path / "policy.toml"
+    file.write_text(a_table("[caller.admission]\nfirst = 7"), encoding="utf-8")
+    assert set(load(file, SERVICES, "caller")) == {"shop"}
+    file.write_text(a_table("[caller.admision]\nfirst = 7"), encoding="utf-8")
+    with pytest.raises(PolicyError, match="admision: no such entry; did you mean admission"):
+        load(file, SERVICES, "caller")
