@@ -62,6 +62,11 @@ class Admission:
         return self._limit.in_flight
 
     @property
+    def waiting(self) -> int:
+        """Calls that wait for their turn."""
+        return len(self._turns)
+
+    @property
     def limit(self) -> int:
         """So many may be."""
         return int(self._limit.limit)
@@ -141,12 +146,13 @@ class Admission:
             self._limit.crowded()
             following, over = self._turns.next(now)
             self._let_go(over)
-            if following is not None:
+            if following is not None and not following.ticket.done():  # else its caller has just gone
                 following.ticket.set_result(self._limit.begin(now))
 
     def _let_go(self, over: Iterable[tuple[Waiting, Refused]]) -> None:
         for waiting, why in over:
-            waiting.ticket.set_result(why)
+            if not waiting.ticket.done():
+                waiting.ticket.set_result(why)
 
     def _refused(self, asking: Asking, why: Refused) -> Overloaded:
         after = self._policy.retry_after * self._rng.uniform(1.0, SPREAD)

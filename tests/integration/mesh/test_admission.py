@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from mesh.admission import Admission
 from mesh.call import PRIORITY
 from mesh.client import ServiceClient
 from mesh.endpoints import Static
 from mesh.errors import OVERLOADED, RemoteError
 from mesh.events import Retried, ServerStarted, Shed, WouldHave
 from mesh.policy import AdmissionPolicy
+from mesh.server import Server
 from mesh.status import Status
 from mesh.wire.grpc.health import v1 as health_pb
 from mesh.wire.mesh.registry import v1 as pb
@@ -23,6 +25,11 @@ from tests.integration.mesh.test_server import CHECK
 
 ONE = AdmissionPolicy(first=1, least=1, most=1, patience=0.05)
 PATIENT = replace(ONE, patience=30.0, hurried=30.0)
+
+
+def admitting(server: Server) -> Admission:
+    assert server.admission is not None
+    return server.admission
 
 
 async def test_a_call_too_many_is_refused_before_it_is_read_and_probes_pass(to: To) -> None:
@@ -54,10 +61,12 @@ async def test_work_that_expires_while_it_waits_is_not_started(to: To) -> None:
         transport = to(server.address)
         first = asyncio.ensure_future(transport(call("wait")))
         await echo.arrived.wait()
-        late = asyncio.ensure_future(transport(call("late", timeout=0.1)))
-        await asyncio.sleep(0.2)
-        second = asyncio.ensure_future(transport(call("in time")))
-        await asyncio.sleep(0.05)
+        admission = admitting(server)
+        late = asyncio.ensure_future(transport(call("late", timeout=0.5)))
+        await until(lambda: admission.waiting == 1)
+        second = asyncio.ensure_future(transport(call("in time", timeout=60)))
+        await until(lambda: admission.waiting == 2)
+        await asyncio.sleep(0.6)
         echo.go_on.set()
         await asyncio.wait({first, second})
         with pytest.raises(RemoteError):
@@ -72,15 +81,15 @@ async def test_work_whose_caller_goes_while_it_waits_leaves_its_place(to: To) ->
         transport = to(server.address)
         first = asyncio.ensure_future(transport(call("wait")))
         await echo.arrived.wait()
+        admission = admitting(server)
         gone = asyncio.ensure_future(transport(call("gone")))
-        await asyncio.sleep(0.1)
+        await until(lambda: admission.waiting == 1)
         gone.cancel()
-        await asyncio.sleep(0.1)
+        await until(lambda: admission.waiting == 0)
         echo.go_on.set()
         await first
         await transport(call("next"))
-        assert server.admission is not None
-        await until(lambda: server.admission is not None and server.admission.in_flight == 0)
+        await until(lambda: admission.in_flight == 0)
     assert echo.handled == ["wait", "next"]
 
 
@@ -88,11 +97,12 @@ async def test_writes_go_before_reads_by_what_their_callers_say(to: To) -> None:
     """The server cannot know what a method is worth; the policy of whoever calls says it."""
     async with serving(admission=PATIENT) as (server, echo, _):
         transport = to(server.address)
-        calls = [asyncio.ensure_future(transport(call("wait")))]
+        admission = admitting(server)
+        calls = [asyncio.ensure_future(transport(call("wait", timeout=60)))]
         await echo.arrived.wait()
         for word, priority in (("bulk", "low"), ("read", "normal"), ("odd", "first!"), ("write", "high")):
-            calls.append(asyncio.ensure_future(transport(call(word, metadata={PRIORITY: priority}))))
-            await asyncio.sleep(0.05)
+            calls.append(asyncio.ensure_future(transport(call(word, metadata={PRIORITY: priority}, timeout=60))))
+            await until(lambda: admission.waiting == len(calls) - 1)
         echo.go_on.set()
         await asyncio.gather(*calls)
     assert echo.handled == ["wait", "write", "read", "odd", "bulk"]
