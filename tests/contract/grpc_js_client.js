@@ -56,6 +56,14 @@ function watch(stub, method, message, enough) {
   });
 }
 
+// The answers to requests that travel together, in the order of the requests.
+async function answered(stub, service, method, requests) {
+  const items = requests.map((request) => ({ request }));
+  const all = (seen) => seen.flatMap((one) => one.items);
+  const seen = await watch(stub, method, { items }, (some) => all(some).length === items.length);
+  told[`/${service}/${method}`] = all(seen).sort((one, other) => (one.number || 0) - (other.number || 0));
+}
+
 function caller(service) {
   const stub = client(service, addresses[service]);
   const call = async (method, message) => (told[`/${service}/${method}`] = await ask(stub, method, message));
@@ -69,7 +77,9 @@ async function ofRecords() {
   const one = { record_id: made.record_id, patient_id: PATIENT };
   await call("GetPatientRecord", one);
   await call("PutPatientRecords", { ...made, record_text: `${TEXT}!` });
-  await call("GetPatientRecords", { patient_id: PATIENT, limit: 10 });
+  const page = { patient_id: PATIENT, limit: 10 };
+  await call("GetPatientRecords", page);
+  await answered(stub, RECORDS, "BatchGetPatientRecords", [page, {}]);
   await call("DeletePatientRecords", one);
   await call("GetPatientRecordHistory", one);
   await call("CheckHealth", {});
@@ -87,7 +97,9 @@ async function ofPrescriptions() {
   const one = { prescription_id: made.prescription_id, patient_id: PATIENT };
   await call("GetPrescription", one);
   await call("PutPatientPrescription", { ...made, patient_name: TEXT });
-  await call("GetPatientPrescriptions", { patient_id: PATIENT, limit: 10 });
+  const page = { patient_id: PATIENT, limit: 10 };
+  await call("GetPatientPrescriptions", page);
+  await answered(stub, PRESCRIPTIONS, "BatchGetPatientPrescriptions", [page, {}]);
   await call("DeletePatientPrescription", one);
   await call("GetPrescriptionHistory", one);
   await call("GetDeliveries", one);

@@ -58,7 +58,10 @@ def of_records(stub: Any) -> Told:
     call("GetPatientRecord", one)
     made.record_text += "!"
     call("PutPatientRecords", made)
-    call("GetPatientRecords", records.PatientRecordRequest(patient_id=PATIENT, limit=10))
+    page = records.PatientRecordRequest(patient_id=PATIENT, limit=10)
+    call("GetPatientRecords", page)
+    reads = [records.RecordPageRead(request=asked) for asked in (page, records.PatientRecordRequest())]
+    told |= answered(stub, RECORDS, "BatchGetPatientRecords", records.RecordPageReads(items=reads))
     call("DeletePatientRecords", one)
     call("GetPatientRecordHistory", one)
     call("CheckHealth", Empty())
@@ -76,7 +79,11 @@ def of_prescriptions(stub: Any) -> Told:
     call("GetPrescription", one)
     made.patient_name = TEXT
     call("PutPatientPrescription", made)
-    call("GetPatientPrescriptions", prescriptions.PatientRequest(patient_id=PATIENT, limit=10))
+    page = prescriptions.PatientRequest(patient_id=PATIENT, limit=10)
+    call("GetPatientPrescriptions", page)
+    reads = [prescriptions.PrescriptionPageRead(request=asked) for asked in (page, prescriptions.PatientRequest())]
+    batch = prescriptions.PrescriptionPageReads(items=reads)
+    told |= answered(stub, PRESCRIPTIONS, "BatchGetPatientPrescriptions", batch)
     call("DeletePatientPrescription", one)
     call("GetPrescriptionHistory", one)
     call("GetDeliveries", one)
@@ -122,6 +129,12 @@ def caller(stub: Any, service: str) -> tuple[Callable[[str, Any], Any], Told]:
         return reply
 
     return call, told
+
+
+def answered(stub: Any, service: str, method: str, message: Any) -> Told:
+    """The answers to requests that travel together, in the order of the requests."""
+    found = [one for answers in getattr(stub, method)(message, timeout=DEADLINE) for one in answers.items]
+    return {f"/{service}/{method}": [plain(one) for one in sorted(found, key=lambda one: one.number)]}
 
 
 def plain(message: Any) -> Told:

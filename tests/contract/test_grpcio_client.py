@@ -90,6 +90,15 @@ def test_pages_hold_what_was_written(answers: Any) -> None:
     assert record["record_text"] == f"{TEXT}!"
 
 
+def test_what_is_asked_for_together_is_answered_each_for_itself(answers: Any) -> None:
+    """A page and a request that names nobody: the one's refusal is not the other's."""
+    for service, single in ((RECORDS, "GetPatientRecords"), (PRESCRIPTIONS, "GetPatientPrescriptions")):
+        page, refused = answers[f"{service}/Batch{single}"]
+        assert page["reply"] == answers[f"{service}/{single}"]
+        assert refused["status"]
+        assert "reply" not in refused
+
+
 def test_refusals_are_the_statuses_of_the_contract(answers: Any) -> None:
     assert answers["deleted record"] == "NOT_FOUND"
     assert answers["bad record"] == "INVALID_ARGUMENT"
