@@ -125,7 +125,7 @@ def _unchanged(operation: Operation) -> Json:
     return {
         "304": {
             "description": "You have it already",
-            "headers": headers.carried("Request-Id", "ETag", "Cache-Status", "Age"),
+            "headers": headers.carried("Request-Id", "ETag", "Server-Timing", "Cache-Status", "Age"),
         }
     }
 

@@ -65,7 +65,7 @@ def test_a_wrong_policy_table_is_named_and_a_tight_one_noted(file: Path) -> None
     found = [one for one in examine(file) if one.what == "policy"]
     assert [one.level for one in found] == ["note", "well"]
     assert "GetPatientRecords: 3 attempts" in found[0].told
-    assert "15 methods of records, prescriptions" in found[1].told
+    assert "17 methods of records, prescriptions" in found[1].told
 
 
 def test_it_says_where_answers_are_kept(file: Path) -> None:

@@ -85,7 +85,7 @@ async def called(seed: int) -> tuple[Stories, dict[str, MeshError | None]]:
     return stories, ends
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 2, 4])  # in each of them a breaker opens, too
 async def test_whatever_befalls_a_call_is_told_in_words_and_its_time_adds_up(seed: int) -> None:
     """A failure without a reason is the one that somebody will ask about."""
     stories, ends = await called(seed)
