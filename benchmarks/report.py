@@ -15,6 +15,7 @@ class Kind(Enum):
     """What sort of figure it is: which of several runs counts, and whether a busy machine may blur it."""
 
     COUNT = "a count or a share; the worst run counts"
+    RATE = "what came through, of what could; the worst run counts"
     LATENCY = "of calls; the median of the runs counts"
     TIME = "until something is so; the worst run counts"
 
@@ -42,8 +43,8 @@ class Bound:
         return f"{'≥' if self.at_least else '≤'} {number(self.limit(figures))}"
 
 
-def at_least(figure: str, limit: float) -> Bound:
-    return Bound(figure, lambda _: limit, at_least=True)
+def at_least(figure: str, limit: float, kind: Kind = Kind.COUNT) -> Bound:
+    return Bound(figure, lambda _: limit, at_least=True, kind=kind)
 
 
 def at_most(figure: str, limit: float, kind: Kind = Kind.COUNT) -> Bound:

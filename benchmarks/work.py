@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from benchmarks.state import state
 from mesh.call import Level, Method
 from mesh.events import Events
 from mesh.faults import Proxy, Trouble
+from mesh.policy import AdmissionPolicy
 from mesh.registry import Registration, RegistryService
 from mesh.server import Health, Server, StatusError
 from mesh.status import Status
@@ -57,6 +59,7 @@ class Behaviour:
         failing: the share of calls that it refuses with UNAVAILABLE after a millisecond.
         silent: it never answers.
         black_hole: nothing passes the proxy before it, if there is one.
+        blocked: seconds of each second in which its event loop stands still.
     """
 
     work: float = 0.002
@@ -64,13 +67,15 @@ class Behaviour:
     failing: float = 0.0
     silent: bool = False
     black_hole: bool = False
+    blocked: float = 0.0
 
 
 class Work:
-    """Answers with what it was asked, by its behaviour at that moment."""
+    """Answers with what it was asked, by its behaviour at that moment; so many at one time."""
 
-    def __init__(self, behaviour: Behaviour, rng: Random) -> None:
+    def __init__(self, behaviour: Behaviour, rng: Random, workers: int = 100_000) -> None:
         self.behaviour, self._rng = behaviour, rng
+        self._free = asyncio.Semaphore(workers)
 
     async def answer(self, stream: Stream[bytes, bytes]) -> None:
         request, now = await stream.recv_message() or b"", self.behaviour
@@ -80,7 +85,8 @@ class Work:
             await asyncio.sleep(TO_REFUSE)
             raise StatusError(Status.UNAVAILABLE, "it was told to refuse")
         if work := SLOWER if self._rng.random() < now.slow else now.work:
-            await asyncio.sleep(work)
+            async with self._free:
+                await asyncio.sleep(work)
         await stream.send_message(request)
 
     def __mapping__(self) -> Mapping[str, Handler]:
@@ -98,6 +104,8 @@ class Options:
         registries: where it registers.
         registry: it is a registry itself, and does nothing else.
         proxied: a proxy lies before it, whose address is the one that it prints.
+        workers: calls that it works on at one time; the others wait, and may be late.
+        admission: it takes on no more than it can do, as the mesh's server does; else all that comes.
     """
 
     port: int = 0
@@ -107,15 +115,18 @@ class Options:
     registries: tuple[str, ...] = ()
     registry: bool = False
     proxied: bool = False
+    workers: int = 100_000
+    admission: bool = False
 
 
 async def serve(options: Options) -> None:
     """Serves until SIGTERM."""
     stop, health, events = asyncio.Event(), Health(), Events()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    work = Work(Behaviour(work=options.work), Random(options.seed))
+    work = Work(Behaviour(work=options.work), Random(options.seed), options.workers)
     service, codec = (RegistryService(), None) if options.registry else (work, Raw())
     settings: dict[str, Any] = {"codec": codec, "max_age": options.max_age, "notice": NOTICE, "grace": GRACE}
+    settings["admission"] = AdmissionPolicy() if options.admission else None
     port = 0 if options.proxied else options.port
     async with AsyncExitStack() as running:
         server = await running.enter_async_context(
@@ -128,9 +139,16 @@ async def serve(options: Options) -> None:
         named: dict[str, Any] = {"service": SERVICE, "address": address}
         await running.enter_async_context(Registration(options.registries, health=health, events=events, **named))
         print(address, flush=True)
-        listening = asyncio.create_task(_listen(work, proxy, server))
+        tasks = [asyncio.create_task(_listen(work, proxy, server)), asyncio.create_task(_blocking(work))]
         await stop.wait()
-        listening.cancel()
+        for task in tasks:
+            task.cancel()
+
+
+async def _blocking(work: Work) -> None:
+    while True:
+        time.sleep(work.behaviour.blocked)  # noqa: ASYNC251  # which is the point
+        await asyncio.sleep(1.0 - work.behaviour.blocked)
 
 
 async def _listen(work: Work, proxy: Proxy | None, server: Server) -> None:
@@ -140,7 +158,8 @@ async def _listen(work: Work, proxy: Proxy | None, server: Server) -> None:
         work.behaviour = replace(work.behaviour, **json.loads(line))
         if proxy is not None:
             proxy.set(Trouble(black_hole=work.behaviour.black_hole))
-        print(json.dumps(state(server._callers)), flush=True)
+        limit = {"limit": server.admission.limit} if server.admission else {}
+        print(json.dumps(state(server._callers) | limit), flush=True)
     os._exit(0)  # whoever started it is gone
 
 

@@ -91,7 +91,7 @@ class Admission:
         if asking.priority == "always" or self._policy.mode == "off":
             return Permit(asking.method, None)
         now = self._clock.now()
-        if self._limit.in_flight < self._limit.room(now):
+        if self._limit.in_flight < self._turns.room(asking.priority, self._limit.room(now), now):
             return Permit(asking.method, self._limit.begin(now))
         self._limit.crowded()
         if self._policy.mode == "shadow":
@@ -127,7 +127,7 @@ class Admission:
         waiting = Waiting(asking.priority, now, asking.deadline, ticket)
         self._let_go(self._turns.join(waiting, PLACES * self.limit, now))
         try:
-            async with self._clock.timeout(self._turns.patience(asking.priority, now)):
+            async with self._clock.timeout(self._turns.patience(now)):
                 result = await ticket
         except TimeoutError:
             result = ticket.result() if _settled(ticket) else "waited_too_long"
@@ -142,11 +142,13 @@ class Admission:
         raise self._refused(asking, result)
 
     def _pass_on(self, now: float) -> None:
-        while len(self._turns) and self._limit.in_flight < self._limit.room(now):
+        while len(self._turns):
             self._limit.crowded()
-            following, over = self._turns.next(now)
+            following, over = self._turns.next(self._limit.room(now), self._limit.in_flight, now)
             self._let_go(over)
-            if following is not None and not following.ticket.done():  # else its caller has just gone
+            if following is None:
+                break
+            if not following.ticket.done():  # else its caller has just gone
                 following.ticket.set_result(self._limit.begin(now))
 
     def _let_go(self, over: Iterable[tuple[Waiting, Refused]]) -> None:

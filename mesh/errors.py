@@ -39,6 +39,7 @@ class MeshError(Exception):
         maybe_done: true once any attempt of the call was lost, timed out here or there, or was answered with
             OUTCOME_UNKNOWN or with what cannot be read: the far side may have acted.
         endpoint: the address that the last attempt went to, "" where there was none.
+        alone: nobody else could have been asked.
         beside: attempts that were made at the same time, and failed, too.
         early: its attempt was given up because others were quicker of late, sooner than the policy's most: it may
             only have been slow.
@@ -46,7 +47,7 @@ class MeshError(Exception):
     """
 
     reason = "mesh_error"
-    early = False
+    early = alone = False
 
     def __init__(self, message: str, *, maybe_done: bool = False) -> None:
         super().__init__(message)

@@ -8,7 +8,8 @@ from benchmarks.rows.cancelled import CANCELLED
 from benchmarks.rows.comings import REGISTRY_AWAY, ROLLING
 from benchmarks.rows.cost import NOTHING_WRONG
 from benchmarks.rows.hedged import SLOW_NOW_AND_THEN
-from benchmarks.rows.one_of_them import DROPPED, FAILS_HALF, KILLED, REFUSES, SLOW, STOPPED
+from benchmarks.rows.one_of_them import BLOCKED, DROPPED, FAILS_HALF, KILLED, REFUSES, SLOW, STOPPED
+from benchmarks.rows.overloaded import MILD, THRICE, TIMING_OUT, TWICE
 from benchmarks.rows.receipts import RECEIPTS
 from benchmarks.rows.speed import LATENCY, SATURATION
 
@@ -16,6 +17,7 @@ RESILIENCE = (
     *(KILLED, STOPPED, DROPPED, REFUSES, FAILS_HALF, SLOW),
     *(SLOW_NOW_AND_THEN, TOGETHER_OR_ALONE, RECEIPTS),
     *(ALL_FAIL, ALL_SILENT),
+    *(TWICE, THRICE, MILD, TIMING_OUT, BLOCKED),
     *(ROLLING, REGISTRY_AWAY, THEIRS, OURS),
     *(CANCELLED, NOTHING_WRONG),
 )

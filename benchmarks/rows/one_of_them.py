@@ -22,6 +22,7 @@ P99_THEN = "p99 from 3 s after, ms"
 OUT = "out of rotation after, s"
 FROM_1_S = "attempts that reach it from 1 s after, %"
 FROM_3_S = "attempts that reach it from 3 s after, %"
+UNKNOWN = "failed without a reason"
 
 Act = Callable[[Running], Awaitable[object]]
 
@@ -75,6 +76,7 @@ class OneOfThem:
             FROM_3_S: share_of(attempts, there, wrong + 3, mended),
             "attempts that reach it in the end, %": share_of(attempts, there, seconds - 1),
             "attempts a call": len(attempts) / len(made),
+            UNKNOWN: sum(each.outcome in ("", "unknown", "mesh_error") for each in made),
         }
 
 
@@ -132,4 +134,12 @@ SLOW = Row(
     "one of three replicas takes 200 ms instead of 10 ms for 5 s",
     OneOfThem(harm=behaving(work=0.2), mend=behaving(work=0.01), count=3, options=Options(work=0.01)),
     (times_before(P99_THEN, 3, P99_BEFORE), at_most(FROM_3_S, 5, Kind.TIME)),
+)
+BLOCKED = Row(
+    "blocked",
+    "the event loop of one of three replicas stands still for 500 ms of each second, for 5 s",
+    OneOfThem(
+        harm=behaving(blocked=0.5), mend=behaving(blocked=0.0), count=3, options=Options(work=0.01, admission=True)
+    ),
+    (times_before(P99_THEN, 3, P99_BEFORE), at_most(UNKNOWN, 0)),
 )

@@ -44,7 +44,7 @@ def repeat(call: Call, error: MeshError, attempts: int, pause: float, now: float
         budget: so many retries are left.
     """
     asked = error.pushback if isinstance(error, RemoteError) else None
-    if _full(error) and call.attempt == 1:
+    if _full(error) and call.attempt == 1 and not error.alone:
         asked, pause = None, 0.0  # its pushback is about itself: the others may have room
     delay = pause if asked is None else asked
     free = isinstance(error, Refused) and call.attempt == 1

@@ -13,8 +13,9 @@ from mesh.policy.methods import Priority
 
 ORDER: tuple[Priority, ...] = ("high", "normal", "low")
 """Whoever is "always" let in never waits."""
-FIRST = 4
-"""Whoever goes first is waited with so many times as long: its turn comes soon, if not at once."""
+SHARES: dict[Priority, float] = {"high": 1.0, "normal": 0.8, "low": 0.7}
+"""Of the room, so much is for each while somebody is refused: whoever goes first finds some left, and need not wait.
+What is unloaded (`AdmissionPolicy.unloaded`), times the tolerance, is less than any of them: see mesh.decide.limit."""
 Refused = Literal["no_room", "displaced", "waited_too_long", "expired_waiting"]
 """Why a call is refused: all places to wait are taken by those that go before it; one that came later took its place;
 its patience is over; its caller's time is over."""
@@ -41,11 +42,13 @@ class Turns:
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))
 
-    def patience(self, priority: Priority, now: float) -> float:
+    def patience(self, now: float) -> float:
         """Seconds for which one waits."""
-        if not self._hurried(now):
-            return self._policy.patience
-        return min(self._policy.patience, self._policy.hurried * (FIRST if priority == ORDER[0] else 1))
+        return self._policy.hurried if self._hurried(now) else self._policy.patience
+
+    def room(self, priority: Priority, room: int, now: float) -> int:
+        """So much of the room is for it and for those that go after it."""
+        return max(1, int(room * SHARES[priority])) if self._hurried(now) else room
 
     def join(self, waiting: Waiting, most: int, now: float) -> list[tuple[Waiting, Refused]]:
         """One more waits, where there is room for `most`. Returns whoever does not any longer; it may be that one."""
@@ -76,11 +79,11 @@ class Turns:
         self._refused = now
         return True
 
-    def next(self, now: float) -> tuple[Waiting | None, list[tuple[Waiting, Refused]]]:
-        """Whose turn it is, and those that are let go of before."""
+    def next(self, room: int, taken: int, now: float) -> tuple[Waiting | None, list[tuple[Waiting, Refused]]]:
+        """Whose turn it is while so much of the room is taken, and those that are let go of before."""
         over = self._over(now)
-        for line in self._lines.values():
-            if line:
+        for priority, line in self._lines.items():
+            if line and taken < self.room(priority, room, now):
                 return (line.pop() if self._hurried(now) else line.popleft()), over
         return None, over
 
@@ -89,8 +92,8 @@ class Turns:
 
     def _over(self, now: float) -> list[tuple[Waiting, Refused]]:
         over = list[tuple[Waiting, Refused]]()
-        for priority, line in self._lines.items():
-            before = now - self.patience(priority, now)
+        before = now - self.patience(now)
+        for line in self._lines.values():
             over += [(each, "expired_waiting") for each in line if each.deadline <= now]
             over += [(each, "waited_too_long") for each in line if each.since < before and each.deadline > now]
         for each, _ in over:

@@ -79,7 +79,7 @@ def balance(
         try:
             return await endpoint(call)
         except MeshError as error:
-            error.endpoint = endpoint.address
+            error.endpoint, error.alone = endpoint.address, len(usable) == 1
             raise
 
     return handler

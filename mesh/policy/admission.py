@@ -33,10 +33,10 @@ class AdmissionPolicy:
     slack: float = 0.02
     window: float = 0.25
     minimum: int = 20
-    unloaded: float = 0.5
+    unloaded: float = 0.4
     check: float = 10.0
     patience: float = 0.25
-    hurried: float = 0.005
+    hurried: float = 0.002
     calm: float = 1.0
     retry_after: float = 2.0
     late: Mode = "shadow"

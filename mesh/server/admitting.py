@@ -1,9 +1,11 @@
 """Lets a server's calls in, before their messages are read, and says no in gRPC's words."""
 
 import asyncio
+from collections.abc import Awaitable, Mapping
 from functools import cache
 from typing import Any, cast
 
+from grpclib.const import Handler
 from grpclib.const import Status as GrpcStatus
 from grpclib.exceptions import GRPCError
 from grpclib.metadata import encode_bin_value
@@ -41,8 +43,9 @@ class Admitting:
         """
         deadline = float("inf") if request.timeout is None else self._clock.now() + request.timeout
         request_id = str(request.metadata.get(REQUEST_ID, ""))
+        priority = priority_of(request.handler, request.path, request.metadata)
         try:
-            return await self._admission.enter(Asking(request.path, _priority(request), deadline, request_id))
+            return await self._admission.enter(Asking(request.path, priority, deadline, request_id))
         except Overloaded as error:
             pushback = str(round((error.retry_after or 0.0) * 1000))
             told = {"grpc-status-details-bin": _details(self._domain), PUSHBACK: pushback}
@@ -51,26 +54,31 @@ class Admitting:
     async def handle(self, request: Asked, call: Any, permit: Permit) -> None:
         """Has the method do it, and gives the permit back."""
         call.waited = permit.waited
-        ending: Ending = "unsaid"
-        try:
-            await request.handler.func(call)
-            ending = "done"
-        except GRPCError as error:
-            late = error.status is GrpcStatus.DEADLINE_EXCEEDED
-            ending = "gone" if late else "unsaid" if error.status in FAULTS else "done"
-            raise
-        except asyncio.CancelledError:
-            ending = "gone"
-            raise
-        finally:
-            self._admission.leave(permit, ending)
+        await counted(self._admission, permit, request.handler.func(call))
 
 
-def _priority(request: Asked) -> Priority:
+async def counted(admission: Admission, permit: Permit, work: Awaitable[None]) -> None:
+    """Gives the permit back once the work is over, and tells how it ended."""
+    ending: Ending = "unsaid"
+    try:
+        await work
+        ending = "done"
+    except GRPCError as error:
+        late = error.status is GrpcStatus.DEADLINE_EXCEEDED
+        ending = "gone" if late else "unsaid" if error.status in FAULTS else "done"
+        raise
+    except asyncio.CancelledError:
+        ending = "gone"
+        raise
+    finally:
+        admission.leave(permit, ending)
+
+
+def priority_of(handler: Handler, path: str, metadata: Mapping[str, Any]) -> Priority:
     """A word that is not known is as none. What lasts as long as its caller likes takes up no place."""
-    if request.path.startswith(PROBES) or request.handler.cardinality.server_streaming:
+    if path.startswith(PROBES) or handler.cardinality.server_streaming:
         return "always"
-    said = request.metadata.get(PRIORITY)
+    said = metadata.get(PRIORITY)
     return cast("Priority", said) if said in PRIORITIES else "normal"
 
 

@@ -2,17 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from random import Random
 
+from grpclib.const import Handler
 from grpclib.exceptions import GRPCError
 
+from mesh.admission import Admission, Asking
 from mesh.call import Call, Reply, Service
 from mesh.clock import Clock
 from mesh.endpoints.sources import Tell
-from mesh.errors import Lost, Unreachable
+from mesh.errors import OVERLOADED, Lost, Overloaded, RemoteError, Unreachable
 from mesh.events import Events
+from mesh.policy import AdmissionPolicy
+from mesh.server.admitting import counted, priority_of
 from mesh.server.exchange import Exchange
 from mesh.server.health import Health, HealthService
 from mesh.server.methods import Methods
+from mesh.status import Status
 from mesh.transport.calls import remote, texts
 
 
@@ -25,10 +31,18 @@ class InMemory:
     Args:
         make: makes one replica's services, instances of generated service bases.
         addresses: "host:port" of the replicas; any that look so.
+        admission: how many calls each takes on at one time; None for any number. Probes and streams always pass.
     """
 
-    def __init__(self, make: Callable[[], Collection[Service]], addresses: Sequence[str], *, clock: Clock) -> None:
-        self.replicas = {address: Replica(address, make(), clock) for address in addresses}
+    def __init__(
+        self,
+        make: Callable[[], Collection[Service]],
+        addresses: Sequence[str],
+        *,
+        clock: Clock,
+        admission: AdmissionPolicy | None = None,
+    ) -> None:
+        self.replicas = {address: Replica(address, make(), clock, admission) for address in addresses}
 
     def __getitem__(self, address: str) -> "Replica":
         return self.replicas[address]
@@ -51,7 +65,9 @@ class Replica:
         events: what its server's side tells.
     """
 
-    def __init__(self, address: str, services: Collection[Service], clock: Clock) -> None:
+    def __init__(
+        self, address: str, services: Collection[Service], clock: Clock, admission: AdmissionPolicy | None = None
+    ) -> None:
         self.address, self.health, self.events = address, Health(), Events()
         self.latency: Callable[[], float] = lambda: 0.0
         self._clock, self._up = clock, True
@@ -60,6 +76,9 @@ class Replica:
         names = frozenset(path.split("/")[1] for service in services for path in service.__mapping__())
         everything = (*services, HealthService(self.health, names))
         self._methods = Methods(everything, self.events, "memory", clock)
+        self.admission: Admission | None = None
+        if admission is not None:
+            self.admission = Admission(address, admission, clock=clock, rng=Random(address), events=self.events)  # noqa: S311  # repeats a run
         self._handling = set[asyncio.Task[Reply]]()
 
     @property
@@ -104,11 +123,23 @@ class Replica:
         if latency := self.latency():
             await self._clock.sleep(latency)
         exchange = Exchange(call.message, call.metadata, call.deadline, self._clock)
+        handler = self._methods.table[call.method.path]
         try:
-            await self._methods.table[call.method.path].func(exchange)
+            await (
+                self._admitted(self.admission, handler, call, exchange) if self.admission else handler.func(exchange)
+            )
+        except Overloaded as error:
+            text, after = str(error), error.retry_after
+            raise RemoteError(Status.UNAVAILABLE, text, code=OVERLOADED, pushback=after) from None
         except GRPCError as error:
             raise remote(error, exchange) from None
         return Reply(exchange.answer, texts(exchange.trailing_metadata), self.address)
+
+    async def _admitted(self, admission: Admission, handler: Handler, call: Call, exchange: Exchange) -> None:
+        path, priority = call.method.path, priority_of(handler, call.method.path, call.metadata)
+        permit = await admission.enter(Asking(path, priority, call.deadline, call.request_id))
+        exchange.waited = permit.waited
+        await counted(admission, permit, handler.func(exchange))
 
     def close(self) -> None:
         """Its client has gone; it serves others."""

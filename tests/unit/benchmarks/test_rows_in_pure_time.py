@@ -14,11 +14,13 @@ import pytest
 from benchmarks.row import Row
 from benchmarks.rows.all_of_them import ALL_FAIL, ALL_SILENT
 from benchmarks.rows.one_of_them import FAILS_HALF, KILLED, REFUSES, SLOW, STOPPED
+from benchmarks.rows.overloaded import THRICE, TIMING_OUT, TWICE
 from benchmarks.scale import Scale
 from benchmarks.ways import Mesh, policy
 from benchmarks.work import METHODS, SERVICE, Behaviour, Options, Work
 from mesh.client import ServiceClient
 from mesh.events import Events
+from mesh.policy import AdmissionPolicy
 from mesh.testing import InMemory, LoopClock, Replica, in_pure_time
 
 SCALE = Scale(share=0.3, saturation=1_000)
@@ -41,7 +43,7 @@ class Played:
 
     async def behave(self, **behaviour: object) -> dict[str, float]:
         self._work.behaviour = replace(self._work.behaviour, **behaviour)  # type: ignore[arg-type]
-        return {}
+        return {"limit": self._replica.admission.limit} if self._replica.admission else {}
 
 
 class Stage:
@@ -49,9 +51,10 @@ class Stage:
 
     @asynccontextmanager
     async def __call__(self, count: int, options: Options) -> AsyncIterator[Sequence[Played]]:
-        works = [Work(Behaviour(work=options.work), Random(number)) for number in range(count)]
-        made = iter(works)
-        self._service = InMemory(lambda: [next(made)], [f"{number}:1" for number in range(count)], clock=LoopClock())
+        works = [Work(Behaviour(work=options.work), Random(number), options.workers) for number in range(count)]
+        made, addresses = iter(works), [f"{number}:1" for number in range(count)]
+        admission = AdmissionPolicy() if options.admission else None
+        self._service = InMemory(lambda: [next(made)], addresses, clock=LoopClock(), admission=admission)
         for number, replica in enumerate(self._service.replicas.values()):
             draws = Random(f"network {number}")
             replica.latency = lambda draws=draws: draws.lognormvariate(-7.5, 0.8)  # type: ignore[misc]  # 0.5 ms or so
@@ -76,7 +79,9 @@ class Stage:
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
-    "row", [KILLED, STOPPED, REFUSES, FAILS_HALF, SLOW, ALL_FAIL, ALL_SILENT], ids=lambda row: row.name
+    "row",
+    [KILLED, STOPPED, REFUSES, FAILS_HALF, SLOW, ALL_FAIL, ALL_SILENT, TWICE, THRICE, TIMING_OUT],
+    ids=lambda row: row.name,
 )
 def test_a_row_is_kept_in_its_counts_and_in_its_times(row: Row, seed: int) -> None:
     """Out of rotation in time, back to the old latency in time, no second outage: with the policy that one gets."""

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.decide.limit import Begun, Limit
+from mesh.decide.turns import SHARES
 from mesh.policy import AdmissionPolicy
 
 POLICY = AdmissionPolicy()
@@ -130,3 +131,8 @@ def test_while_every_call_is_lost_the_limit_never_grows(seed: int) -> None:
         limit.end("m", begun, now, "lost")
         assert limit.limit <= before
     assert limit.limit < POLICY.first
+
+
+def test_an_error_in_what_calls_take_unloaded_gets_smaller_each_time_it_is_measured() -> None:
+    """Otherwise it would get larger each time, and the limit with it."""
+    assert POLICY.unloaded * POLICY.tolerance < min(SHARES.values())

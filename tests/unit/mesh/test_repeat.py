@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.call import Level
 from mesh.decide.repeat import Again, WhyNot, harmless, repeat
 from mesh.errors import (
     OUTCOME_UNKNOWN,
+    OVERLOADED,
     CircuitOpen,
     DeadlineExceeded,
     Lost,
@@ -132,3 +134,24 @@ def test_what_may_be_made_again_although_it_is_not_repeatable_was_never_begun(er
     if harmless(a_call(repeatable=False), error):
         assert not error.maybe_done
         assert not isinstance(error, Lost | RemoteError)
+
+
+def full(*, alone: bool) -> RemoteError:
+    error = RemoteError(Status.UNAVAILABLE, "full", code=OVERLOADED, pushback=2.0)
+    error.alone = alone
+    return error
+
+
+def test_whoever_is_full_is_left_at_once_for_another_and_once_only() -> None:
+    """Its pushback is its own; a second one that is full says that there is too much to do for all of them."""
+    call = a_call(Level.UNKNOWN, attempts=3)._replace(deadline=NOW + 1.9)  # never begun with: nothing is done twice
+    assert repeat(call, full(alone=False), 3, 0.02, NOW, 5) == Again(0.0)
+    assert repeat(call._replace(attempt=2), full(alone=False), 3, 0.02, NOW, 5) == "pushback"
+    assert repeat(call, full(alone=False), 3, 0.02, NOW, 0) == "budget_spent"
+
+
+def test_whoever_is_full_and_alone_is_believed() -> None:
+    """To ask it again at once is more of what it has too much of."""
+    call = a_call()._replace(deadline=NOW + 1.9)
+    assert repeat(call, full(alone=True), 3, 0.02, NOW, 5) == "pushback"
+    assert repeat(call._replace(deadline=NOW + 9), full(alone=True), 3, 0.02, NOW, 5) == Again(2.0)

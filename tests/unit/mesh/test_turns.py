@@ -18,7 +18,7 @@ def waiting(name: str, priority: Priority = "normal", since: float = 0.0, deadli
 def names(turns: Turns, now: float) -> list[str]:
     """Those whose turn it is, one after the other."""
     found = list[str]()
-    while (following := turns.next(now)[0]) is not None:
+    while (following := turns.next(100, 0, now)[0]) is not None:
         found.append(following.ticket)
     return found
 
@@ -84,10 +84,24 @@ def test_everybody_gets_a_turn_or_is_let_go_of_and_never_both(
             joined.append(len(joined))
             over = turns.join(Waiting(priority, now, now + patience, joined[-1]), most, now)
         else:
-            following, over = turns.next(now)
+            following, over = turns.next(100, 0, now)
             gone += [following.ticket] if following else []
             assert following is None or following.deadline > now
         gone += [each.ticket for each, _ in over]
         assert len(turns) <= most
         assert len(turns) + len(gone) == len(joined)
     assert len(set(gone)) == len(gone)
+
+
+def test_while_somebody_is_refused_some_room_is_left_for_those_that_go_first() -> None:
+    """A write that finds all places taken by reads waits for one of them, and may wait too long."""
+    turns = Turns(POLICY)
+    assert [turns.room(priority, 20, 0.0) for priority in ORDER] == [20, 20, 20]
+    turns.join(waiting("a"), 0, 0.0)
+    assert [turns.room(priority, 20, 0.0) for priority in ORDER] == [20, 16, 14]
+    assert [turns.room(priority, 1, 0.0) for priority in ORDER] == [1, 1, 1]
+    for name, priority in (("history", "low"), ("read", "normal"), ("write", "high")):
+        turns.join(waiting(name, priority), 9, 0.0)  # type: ignore[arg-type]
+    assert turns.next(20, 20, 0.0)[0] is None
+    turn = [turns.next(20, taken, 0.0)[0] for taken in (19, 16, 15, 14, 13)]
+    assert [each and each.ticket for each in turn] == ["write", None, "read", None, "history"]
