@@ -93,7 +93,7 @@ async def test_what_a_service_takes_is_no_load_of_the_gateways() -> None:
         await clock.turn(3.0)
         await asyncio.wait(requests)
         del takes[0]
-    assert admission.limit == 4
+    assert admission.limit >= 4
 
 
 async def never(*_: object) -> Any:
