@@ -1,7 +1,7 @@
 """All replicas go wrong at the same time: there is nobody to go to, and every retry makes it worse."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from benchmarks.scale import Scale
 from benchmarks.state import descriptors, memory
 from benchmarks.ways import Entered
 from benchmarks.work import Options
+from mesh.policy import BudgetPolicy
 
 COUNT = 2
 BEFORE, AFTER = 1.0, 10.0  # seconds, the second long enough for a second outage to show
@@ -24,6 +25,7 @@ IN_FLIGHT = "most in flight, of rate x deadline"
 CONNECTIONS = "connections more than before, at most"
 MEMORY = "memory more than before, at most, MB"
 EVERY = 0.25  # seconds between two looks
+WINDOW = BudgetPolicy().window  # seconds, for which a budget holds: in a shorter time all of it may be spent at once
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class AllOfThem:
 
     async def __call__(self, scale: Scale, entered: Entered) -> Figures:
         """One run."""
-        lasts, after = scale.time(self.lasts, 2), scale.time(AFTER, 1.5)
+        lasts, after = scale.time(self.lasts, 5), scale.time(AFTER, 1.5)
         rate = scale.rate(BEFORE + lasts + after)
         seconds = scale.seconds(BEFORE + lasts + after)
         ends = seconds - after
@@ -68,19 +70,28 @@ class AllOfThem:
                 _, (wrong, right) = await asyncio.gather(load.run(seconds), fate())
             attempts = [at - load.began for at, _ in way.attempts]
         meanwhile = between(load.made, wrong, right)
-        sent = sum(wrong <= at < right for at in attempts)
+        sent = _sent(attempts, wrong, right)
         failed = [each for each in load.made if each.outcome != OK]
         return {
             "calls": len(load.made),
             "calls a second": rate,
             "attempts a call meanwhile": sent / len(meanwhile),
-            BEYOND: max(0.0, sent - 1.2 * len(meanwhile) - 10 * (right - wrong)),
+            BEYOND: _beyond(attempts, load.made, min(wrong, right - WINDOW), right),
             FAILING: p99(failed),
             RECOVERED: max([0.0, *(each.at - right for each in failed)]),
             "failed before": len([each for each in failed if _over(each) < wrong]),
             IN_FLIGHT: load.most_in_flight / (rate * scale.timeout),
             **most,
         }
+
+
+def _sent(attempts: Sequence[float], begins: float, ends: float) -> int:
+    return sum(begins <= at < ends for at in attempts)
+
+
+def _beyond(attempts: Sequence[float], made: Sequence[Made], begins: float, ends: float) -> float:
+    """How many more attempts than 1.2 a call and 10 a second; seconds before the load fill the budget, too."""
+    return max(0.0, _sent(attempts, begins, ends) - 1.2 * len(between(made, begins, ends)) - 10 * (ends - begins))
 
 
 def _over(made: Made) -> float:
