@@ -4,9 +4,10 @@ Without it each call of an outage becomes three, and whoever comes back to life 
 Source: tower's `retry/budget/tps_budget.rs`, Finagle's RetryBudget.
 """
 
+from mesh.decide.window import Window
 from mesh.policy.calls import BudgetPolicy
 
-PARTS = 10  # of the window; the oldest falls out as a whole
+PARTS = 10  # of the window, and one more, since the present one is not over yet
 
 
 class Budget:
@@ -16,39 +17,22 @@ class Budget:
     `share` × its calls + `per_second` × its seconds of them.
     """
 
-    __slots__ = ("_calls", "_floor", "_made", "_part", "_retries", "_share", "_spent", "_width")
+    __slots__ = ("_calls", "_floor", "_retries", "_share")
 
     def __init__(self, policy: BudgetPolicy) -> None:
         self._share, self._floor = policy.share, policy.per_second * policy.window
-        self._width = policy.window / PARTS
-        # One more than the window has, since the present one is not over yet.
-        self._calls, self._retries = [0] * (PARTS + 1), [0] * (PARTS + 1)
-        self._made, self._spent, self._part = 0, 0, 0
+        self._calls, self._retries = (Window(policy.window * (PARTS + 1) / PARTS, PARTS + 1) for _ in range(2))
 
     def called(self, now: float) -> None:
         """A call was made, whatever comes of it."""
-        self._turn(now)
-        self._calls[self._part % (PARTS + 1)] += 1
-        self._made += 1
+        self._calls.add(now, failed=False)
 
     def left(self, now: float) -> int:
         """So many retries would be granted now."""
-        self._turn(now)
-        return max(0, int(self._floor + self._share * self._made - self._spent))
+        self._calls.forget(now)
+        self._retries.forget(now)
+        return max(0, int(self._floor + self._share * self._calls.calls - self._retries.calls))
 
     def spend(self, now: float) -> None:
         """A retry is made."""
-        self._turn(now)
-        self._retries[self._part % (PARTS + 1)] += 1
-        self._spent += 1
-
-    def _turn(self, now: float) -> None:
-        part = int(now / self._width)
-        if part <= self._part:
-            return
-        for old in range(self._part + 1, min(part, self._part + PARTS + 1) + 1):
-            here = old % (PARTS + 1)
-            self._made -= self._calls[here]
-            self._spent -= self._retries[here]
-            self._calls[here] = self._retries[here] = 0
-        self._part = part
+        self._retries.add(now, failed=False)

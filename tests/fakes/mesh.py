@@ -9,7 +9,7 @@ from mesh.decide.load import Load
 from mesh.errors import MeshError
 from mesh.events import Event, Events
 from mesh.policy import BalancePolicy
-from tests.fakes.clock import TurnedClock
+from mesh.testing import TurnedClock
 
 E = TypeVar("E", bound=Event)
 

@@ -9,13 +9,13 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
+from mesh.testing import TurnedClock
 from storage.errors import StorageError
 from svc_prescriptions.outbox.claims import Claims
 from svc_prescriptions.outbox.delivery import Delivery, Kind, State
 from svc_prescriptions.outbox.outcomes import Rules, given_back, settled
 from svc_prescriptions.relay.result import Outcome, Result
 from svc_prescriptions.relay.transfer import HandingOver
-from tests.fakes.clock import TurnedClock
 
 BEGINNING = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RULES = Rules(give_up=timedelta(hours=120), repeat_after=timedelta(minutes=15))

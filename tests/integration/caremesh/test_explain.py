@@ -20,9 +20,9 @@ from mesh.events import CallEnded, CallStarted, Events
 from mesh.faults.fault import ERRORS, Fault, Faults
 from mesh.policy import Policy
 from mesh.policy.calls import BudgetPolicy
+from mesh.testing import TurnedClock
 from mesh.wire.grpc.health import v1 as health
 from observability.stories import Stories
-from tests.fakes.clock import TurnedClock
 
 METHODS = {
     "Read": Method("/test.v1.Things/Read", str, str, Level.NO_SIDE_EFFECTS),

@@ -19,11 +19,11 @@ from hyperframe.frame import (
 from mesh.server import Server
 from mesh.server.caller import Caller
 from mesh.status import Status
+from mesh.testing import TurnedClock
 from mesh.transport.frames import MAX_FRAME
 from mesh.transport.protocol import WINDOW
 from mesh.wire.mesh.registry import v1 as pb
 from tests.fakes import http2
-from tests.fakes.clock import TurnedClock
 from tests.fakes.http2 import Fields, Peer, connected
 from tests.fakes.waiting import until
 from tests.integration.mesh.conftest import To

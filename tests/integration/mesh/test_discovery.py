@@ -13,9 +13,9 @@ from mesh.events import EndpointsChanged, Events, RegistryChanged
 from mesh.policy import Policy
 from mesh.registry import Registration, RegistryService
 from mesh.server import Health, Server
+from mesh.testing import TurnedClock
 from mesh.transport import split_address
 from mesh.wire.mesh.registry import v1 as pb
-from tests.fakes.clock import TurnedClock
 from tests.fakes.mesh import Recorded
 from tests.fakes.waiting import until
 from tests.integration.mesh.echo import METHODS, Echo, serving

@@ -12,8 +12,8 @@ from mesh.endpoints import Dns
 from mesh.endpoints import dns as source
 from mesh.events import Events, RegistryChanged
 from mesh.policy import Policy
+from mesh.testing import TurnedClock
 from mesh.wire.mesh.registry import v1 as pb
-from tests.fakes.clock import TurnedClock
 from tests.fakes.dns import Names
 from tests.fakes.mesh import Recorded
 from tests.fakes.waiting import until

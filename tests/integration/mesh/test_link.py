@@ -24,6 +24,7 @@ from mesh.events import Events
 from mesh.layers.attempt import attempt
 from mesh.policy import AttemptPolicy, Policy
 from mesh.status import Status
+from mesh.testing import TurnedClock
 from mesh.transport import Transport
 from mesh.transport.channel import KEEPALIVE
 from mesh.transport.frames import MAX_FRAME
@@ -31,7 +32,6 @@ from mesh.transport.link import IDLE
 from mesh.transport.request import Waker
 from mesh.wire.mesh.registry import v1 as pb
 from tests.fakes import http2
-from tests.fakes.clock import TurnedClock
 from tests.fakes.http2 import Listening, Peer
 from tests.integration.mesh.conftest import To
 from tests.integration.mesh.echo import WRITE, call

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from mesh.faults import Proxy, Trouble
-from tests.fakes.clock import TurnedClock
+from mesh.testing import TurnedClock
 from tests.fakes.waiting import until
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -14,7 +14,7 @@ from mesh.clock import SystemClock
 from mesh.events import Shed
 from mesh.policy import AdmissionPolicy
 from mesh.policy.methods import Priority
-from tests.fakes.clock import TurnedClock
+from mesh.testing import TurnedClock
 from tests.fakes.gateway import Gateway
 from tests.fakes.mesh import Recorded
 

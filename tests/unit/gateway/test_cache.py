@@ -21,9 +21,9 @@ from mesh.clock import Clock
 from mesh.errors import NoEndpoint, RemoteError
 from mesh.events import CacheHit
 from mesh.status import Status
+from mesh.testing import TurnedClock, settle
 from observability.stories import Stories
 from observability.tracing import Tracing
-from tests.fakes.clock import TurnedClock, settle
 from tests.fakes.gateway import Answer, Gateway
 from tests.fakes.kept import keeping
 from tests.fakes.mesh import Recorded

@@ -10,8 +10,8 @@ from gateway.settings import GatewaySettings
 from mesh.call import Reply
 from mesh.errors import NoEndpoint
 from mesh.served import Served
+from mesh.testing import TurnedClock
 from mesh.timing import SERVER_TIMING
-from tests.fakes.clock import TurnedClock
 from tests.fakes.gateway import Gateway
 from tests.fakes.upstream import FakeService
 

@@ -9,7 +9,7 @@ from mesh.admission import Admission, Asking
 from mesh.errors import Overloaded
 from mesh.events import LimitChanged, Shed
 from mesh.policy import AdmissionPolicy
-from tests.fakes.clock import TurnedClock
+from mesh.testing import TurnedClock
 from tests.fakes.mesh import Recorded
 
 POLICY = AdmissionPolicy(first=1, least=1, most=1, patience=10.0, hurried=10.0)

@@ -13,7 +13,7 @@ from mesh.layers.balance import balance
 from mesh.layers.measure import measure
 from mesh.policy import BalancePolicy, Mode
 from mesh.status import Status
-from tests.fakes.clock import TurnedClock, settle
+from mesh.testing import TurnedClock, settle
 from tests.fakes.mesh import FakeEndpoint, FakePool, Recorded, Scripted, a_call, never
 
 FAILURE = 5.0

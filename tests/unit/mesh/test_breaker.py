@@ -12,7 +12,7 @@ from mesh.events import BreakerChanged, WouldHave
 from mesh.layers.breaker import Breaker, guard
 from mesh.policy import CircuitPolicy, Mode
 from mesh.status import Status
-from tests.fakes.clock import TurnedClock, settle
+from mesh.testing import TurnedClock, settle
 from tests.fakes.mesh import Recorded, Scripted, a_call, never
 
 UNAVAILABLE = RemoteError(Status.UNAVAILABLE, "away")

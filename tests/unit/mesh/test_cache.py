@@ -14,7 +14,7 @@ from mesh.events import CacheHit, CacheMissed, FillDiscarded, Invalidated, Store
 from mesh.layers.cache import Cache
 from mesh.policy import CachePolicy, MethodPolicy
 from mesh.status import Status
-from tests.fakes.clock import TurnedClock, settle
+from mesh.testing import TurnedClock, settle
 from tests.fakes.mesh import Recorded
 from tests.fakes.store import FakeStore, Shelf, TextCodec
 

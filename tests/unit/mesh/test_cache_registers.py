@@ -18,7 +18,7 @@ from mesh.errors import Lost
 from mesh.events import CacheHit, FillDiscarded, StoreChanged
 from mesh.layers.cache import Cache
 from mesh.policy import CachePolicy, MethodPolicy
-from tests.fakes.clock import TurnedClock
+from mesh.testing import TurnedClock
 from tests.fakes.mesh import Recorded
 from tests.fakes.store import FakeStore, Shelf, TextCodec
 

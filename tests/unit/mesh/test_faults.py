@@ -12,7 +12,7 @@ from mesh.events import FaultInjected
 from mesh.faults.fault import ERRORS, Fault, Faults, raised
 from mesh.faults.layer import inject
 from mesh.status import Status
-from tests.fakes.clock import TurnedClock
+from mesh.testing import TurnedClock
 from tests.fakes.mesh import Recorded, Scripted, a_call
 
 

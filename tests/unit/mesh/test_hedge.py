@@ -18,8 +18,7 @@ from mesh.layers.hedge import Hedge
 from mesh.layers.retry import Retry
 from mesh.policy import BalancePolicy, EjectionPolicy, HedgePolicy, MethodPolicy, Mode, Policy
 from mesh.status import Status
-from mesh.testing import InMemory, LoopClock, assert_amplification, in_pure_time
-from tests.fakes.clock import TurnedClock, settle
+from mesh.testing import InMemory, LoopClock, TurnedClock, assert_amplification, in_pure_time, settle
 from tests.fakes.mesh import Recorded, a_call
 from tests.simulation import SAY, Echo
 

@@ -12,7 +12,7 @@ from mesh.endpoints import Endpoint
 from mesh.errors import MeshError, RemoteError, Unreachable
 from mesh.policy import AttemptPolicy, Policy
 from mesh.status import Status
-from tests.fakes.clock import TurnedClock
+from mesh.testing import TurnedClock
 from tests.fakes.mesh import Recorded, Scripted, never
 
 

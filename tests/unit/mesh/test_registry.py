@@ -9,8 +9,8 @@ from mesh.errors import Violation
 from mesh.registry import RegistryService
 from mesh.server import StatusError
 from mesh.status import Status
+from mesh.testing import TurnedClock, settle
 from mesh.wire.mesh.registry import v1 as pb
-from tests.fakes.clock import TurnedClock, settle
 
 
 def registry() -> tuple[RegistryService, TurnedClock]:

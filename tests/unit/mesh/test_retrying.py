@@ -27,7 +27,7 @@ from mesh.events import NotRetried, Retried, WouldHave
 from mesh.layers.retry import Retry
 from mesh.policy import BudgetPolicy, Policy, RetryPolicy
 from mesh.status import Status
-from tests.fakes.clock import TurnedClock, settle
+from mesh.testing import TurnedClock, settle
 from tests.fakes.mesh import Recorded, Scripted, a_call, finished
 
 UNAVAILABLE = RemoteError(Status.UNAVAILABLE, "away")

@@ -16,8 +16,8 @@ from mesh.errors import MeshError, RemoteError, Unreachable
 from mesh.events import AttemptStarted, BreakerChanged, EjectionChanged, WouldHave
 from mesh.policy import BalancePolicy, CircuitPolicy, EjectionPolicy, Policy
 from mesh.status import Status
+from mesh.testing import TurnedClock
 from mesh.wire.grpc.health import v1 as health
-from tests.fakes.clock import TurnedClock
 from tests.fakes.mesh import Recorded
 
 READ = Method("/test.Echo/Read", str, str, Level.NO_SIDE_EFFECTS)

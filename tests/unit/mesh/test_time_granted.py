@@ -18,7 +18,7 @@ from mesh.policy import AttemptPolicy, DeadlinePolicy, MethodPolicy, Policy
 from mesh.server import current, detached
 from mesh.server.current import ServerCall, handling
 from mesh.status import Status
-from tests.fakes.clock import TurnedClock, settle
+from mesh.testing import TurnedClock, settle
 from tests.fakes.mesh import Recorded, Scripted, a_call, finished, never
 
 SHORT = {"Say": MethodPolicy(safe=True, idempotent=True, deadline=0.5)}

@@ -14,9 +14,9 @@ from mesh.server import spending
 from mesh.server.exchange import Exchange
 from mesh.server.methods import Methods
 from mesh.status import Status
+from mesh.testing import TurnedClock
 from mesh.timing import SERVER_TIMING, of_call, read, written
 from mesh.transport.calls import remote
-from tests.fakes.clock import TurnedClock
 from tests.fakes.mesh import Recorded
 from tests.simulation import SAY, Echo
 

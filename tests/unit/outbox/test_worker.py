@@ -11,6 +11,7 @@ import pytest
 from mesh.decide.circuit import Circuit
 from mesh.events import Events
 from mesh.layers.breaker import Breaker
+from mesh.testing import TurnedClock, settle
 from observability.tracing import Tracing
 from storage.failures import BUSY, unavailable
 from svc_prescriptions.mailbox import MailboxError
@@ -19,7 +20,6 @@ from svc_prescriptions.outbox.delivery import Delivery, State
 from svc_prescriptions.outbox.intents import superseded
 from svc_prescriptions.outbox.worker import BATCH, EVERY, IDLE, LINKS, PER_LINK, POLICY, RENEW, Worker
 from svc_prescriptions.relay.result import Outcome
-from tests.fakes.clock import TurnedClock, settle
 from tests.fakes.outbox import FakeClaims, FakeRelay
 from tests.fakes.waiting import until
 
