@@ -7,7 +7,7 @@ from gateway.http.cache_status import NOT_KEPT
 from gateway.http.operations import Asked
 from gateway.http.parameters import DEFAULT_LIMIT
 from gateway.schemas import NewPrescription, NewRecord, PrescriptionReplacement, RecordReplacement
-from mesh.call import IDEMPOTENCY_KEY, Reply
+from mesh.call import IDEMPOTENCY_KEY, REQUEST_ID, Reply
 from mesh.clock import Clock
 from mesh.endpoints import EndpointState
 from mesh.errors import MeshError
@@ -62,7 +62,7 @@ class Upstream:
                 method,
                 message,
                 timeout=max(0.0, asked.deadline - begun),
-                metadata={"principal": subject, "request-id": asked.request_id, **key},
+                metadata={"principal": subject, REQUEST_ID: asked.request_id, **key},
                 scope=subject,
                 request_id=asked.request_id,
                 cached=asked.cached,
