@@ -5,13 +5,14 @@ services run under strace and write, one write at a time and several at once, ov
 """
 
 import asyncio
+import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mesh.clock import SystemClock
-from mesh.transport import Transport
+from mesh.transport import Transport, split_address
 from protos.codec import Codec
 from tests.faults.alone import Writer, service
 from tests.faults.report import Report, Scenario
@@ -71,8 +72,18 @@ def written_and_judged(name: str, folder: Path, times: int, settings: Mapping[st
         assert process.running
         with traced(process.running.pid, trace):
             asyncio.run(write(address))
+            _gone_on(address)
     with trace.open() as lines:
         return judge(calls(lines))
+
+
+def _gone_on(address: str) -> None:
+    """Returns once the service does something else.
+
+    Its last answer may be here before it is back from sending it, and strace shows no call that it did not see end.
+    """
+    with socket.create_connection(split_address(address), timeout=10) as link:
+        assert link.recv(1)  # its SETTINGS
 
 
 def judge(made: Sequence[Call]) -> Judged:
